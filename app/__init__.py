@@ -1,0 +1,1 @@
+"""The application: command line, window, services and workers over `m2hf_core`."""

@@ -1,0 +1,1 @@
+"""Settings declared once, and the folders where everything lives."""
