@@ -1,1 +1,1 @@
-"""."""
+"""Everything about words: tokenizers, the text tower, noun sets and the query language."""

@@ -1,0 +1,134 @@
+"""Text to token ids, with the word that each token came from, which the alignment in a receipt needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from m2hf_core.errors import BadModelFile
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """One text as a tower sees it, before padding."""
+
+    ids: tuple[int, ...]
+    words: tuple[str | None, ...]
+    """For each id the word of the query that it belongs to, None for start and end marks."""
+
+
+class Tokenizer(Protocol):
+    """What a text tower asks of a tokenizer."""
+
+    context_length: int
+    has_start: bool
+    """Whether position 0 is a start mark, which says nothing about the text."""
+
+    def pieces(self, text: str) -> Pieces:
+        """Tokens of one text, cut to `context_length`, the end mark kept."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        """int64 [B, context_length], padded with 0, exactly as the network was trained."""
+        ...
+
+
+class BpeTokenizer:
+    """CLIP's byte pairs (CLIP, PE-Core, MobileCLIP and the demo model)."""
+
+    has_start = True
+
+    def __init__(self, context_length: int, merges: str | None = None) -> None:
+        from open_clip.tokenizer import SimpleTokenizer, default_bpe
+
+        try:
+            self._bpe = SimpleTokenizer(merges or default_bpe(), context_length=context_length)
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise BadModelFile(
+                "The model's list of byte pairs cannot be read.",
+                "Install or bring the model again.",
+                detail=str(error),
+            ) from error
+        # Cleaning is not idempotent ("&amp;amp;lt;"), so it happens once, on the whole text, as in training.
+        self._clean, self._bpe.clean_fn = self._bpe.clean_fn, str
+        self.context_length = context_length
+
+    def pieces(self, text: str) -> Pieces:
+        ids: list[int] = [self._bpe.sot_token_id]
+        words: list[str | None] = [None]
+        for word in self._clean(text).split():
+            encoded = self._bpe.encode(word)
+            ids += encoded
+            words += [display_form(word)] * len(encoded)
+        keep = self.context_length - 1
+        return Pieces((*ids[:keep], self._bpe.eot_token_id), (*words[:keep], None))
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        return pad([self.pieces(text) for text in texts], self.context_length)
+
+
+class JsonTokenizer:
+    """A `tokenizer.json` (SigLIP 2), read by the `tokenizers` library; no start mark, an end mark, padding 0.
+
+    The end mark is added here rather than by the file's own post-processor, so that a text too long for the
+    tower still ends with it.
+    """
+
+    has_start = False
+
+    def __init__(self, path: Path, context_length: int, clean: str = "whitespace") -> None:
+        import tokenizers
+        from open_clip.tokenizer import get_clean_fn
+
+        try:
+            # The library raises plain `Exception` for a file that it cannot read.
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise BadModelFile(
+                f"{path.name} is not a list of word pieces.", "Prepare or bring it again.", detail=str(error)
+            ) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        end = self._tokenizer.token_to_id("<eos>")
+        if end is None:
+            raise BadModelFile(f"{path.name} has no end mark.", "It belongs to another family of networks.")
+        self._end, self._clean, self.context_length = int(end), get_clean_fn(clean), context_length
+
+    def pieces(self, text: str) -> Pieces:
+        cleaned = self._clean(text)
+        encoded = self._tokenizer.encode(cleaned, add_special_tokens=False)
+        words = [_word_at(cleaned, start, end) for start, end in encoded.offsets]
+        keep = self.context_length - 1
+        return Pieces((*encoded.ids[:keep], self._end), (*words[:keep], None))
+
+    def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+        return pad([self.pieces(text) for text in texts], self.context_length)
+
+
+def pad(rows: Sequence[Pieces], length: int) -> torch.Tensor:
+    """int64 [B, length], 0 after each row's end."""
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    for row, pieces in enumerate(rows):
+        ids[row, : len(pieces.ids)] = torch.tensor(pieces.ids, dtype=torch.long)
+    return ids
+
+
+def display_form(word: str) -> str:
+    """A word without the punctuation around it; punctuation alone stays as it is."""
+    return re.sub(r"^\W+|\W+$", "", word) or word
+
+
+def _word_at(text: str, start: int, end: int) -> str | None:
+    """The blank-separated word that covers text[start:end]; a piece may begin with the blank before it."""
+    while start < end and text[start].isspace():
+        start += 1
+    if start >= len(text):
+        return None
+    first = text.rfind(" ", 0, start) + 1
+    last = text.find(" ", start)
+    return display_form(text[first : last if last >= 0 else len(text)]) or None
