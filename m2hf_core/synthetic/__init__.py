@@ -1,6 +1,7 @@
 """A world of labelled synthetic clips whose captions need all four senses; see the README beside this file.
 
-Writing files needs PyAV and is imported on its own from `m2hf_core.synthetic.files`, so that training on arrays does not.
+Writing files needs PyAV and is imported on its own from `m2hf_core.synthetic.files`, so that training on
+arrays does without.
 """
 
 from m2hf_core.synthetic.captions import (

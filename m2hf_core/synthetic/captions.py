@@ -1,7 +1,7 @@
 """English captions of synthetic clips that mention some of the four senses, and know which.
 
-A caption claims only what is true of its clip and records every claim as an attribute, so `describes` can tell of
-any other clip whether the same words would be true of it.
+A caption claims only what is true of its clip and records every claim as an attribute, so `describes` can tell
+of any other clip whether the same words would be true of it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _CAPTION_PART = 4
 class Caption:
     """A text, the senses it appeals to, and what it claims: `attributes` holds only what the text says.
 
-    Keys: shape, colour, background, count (one, two, three, several), motion, sound (`quiet` for both kinds of
-    silence), nouns (comma-separated).
+    Keys: shape, colour, background, count (one, two, three, several), motion, sound (`quiet` for both kinds
+    of silence), nouns (comma-separated).
     """
 
     text: str

@@ -1,13 +1,14 @@
-"""Where every shape of a synthetic clip is at a moment, such that no unordered set of frames tells which way it goes.
+"""Where every shape of a synthetic clip is at a moment, such that a set of frames does not tell which way it goes.
 
-Every shape has a place on a torus, a size and an angle, all drawn without looking at the motion. Translation, growth
-and spin turn one of these phases a whole number of times within the clip. What is drawn depends on the phase alone,
-so frame i of "left" is, bit for bit, frame (96 - i) mod 96 of "right" with the same labels: both clips consist of
-the same frames, and only their order differs (likewise up and down, grow and shrink). A frame of a growing clip has the
-same distribution of sizes as a frame of any other clip, a frame of a moving clip the same distribution of places.
+Every shape has a place on a torus, a size and an angle, all drawn without looking at the motion. Translation,
+growth and spin turn one of these phases a whole number of times within the clip. What is drawn depends on the
+phase alone, so frame i of "left" is, bit for bit, frame (96 - i) mod 96 of "right" with the same labels: both
+clips consist of the same frames, and only their order differs (likewise up and down, grow and shrink). A frame of
+a growing clip has the same distribution of sizes as a frame of any other clip, a frame of a moving clip the same
+distribution of places.
 
-At the seam, where the phase wraps, the leaving copy fades out while the returning one fades in; this also depends on
-the phase alone.
+At the seam, where the phase wraps, the leaving copy fades out while the returning one fades in; this also depends
+on the phase alone.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _LOW, _SPAN = 0.19, 0.62
 """The box of shape centres, as a share of the picture's side."""
-_RADII = {1: (0.085, 0.165), 2: (0.070, 0.130), 3: (0.060, 0.105)}
-"""Smallest and largest radius by count, as a share of the picture's side; a growing shape passes through all."""
-_FADE = 0.10
+_RADII = {1: (0.10, 0.18), 2: (0.085, 0.15), 3: (0.07, 0.12)}
+"""Smallest and largest radius by count, as a share of the picture's side; growth passes through all of them."""
+_FADE = 0.08
 _CANDIDATES = 256
 _TURNS = np.array([2, 3])
 _HOPS = np.array([6, 8])
@@ -51,13 +52,13 @@ class Poses:
 
 def poses(spec: ClipSpec, times_s: FloatArray, rng: np.random.Generator) -> Poses:
     """The shapes at these times. Draws the same amount from `rng` whatever the motion is."""
-    sizes = rng.random()
+    sizes = round(rng.random(), 9)
     angles = rng.uniform(0, 2 * np.pi, spec.count)
     turns, hops, shakes = (int(rng.choice(options)) for options in (_TURNS, _HOPS, _SHAKES))
     phase, sign, reach = rng.uniform(0, 2 * np.pi), float(rng.choice([-1.0, 1.0])), rng.random()
     candidates = rng.random((_CANDIDATES, spec.count, 2))
 
-    # The clock is reduced to a whole number of ticks, so that cycles that agree agree to the last bit.
+    # Phases are rounded to nine decimals, so that those that agree agree to the last bit.
     cycle = np.round(np.asarray(times_s, dtype=np.float64) / DURATION_S, 12)
     turn = np.round((cycle * turns) % 1.0, 9)
     room = _room(spec.motion, reach)
@@ -95,7 +96,7 @@ def _wrap(u: FloatArray, wraps: bool) -> tuple[FloatArray, FloatArray]:
 
 
 def _room(motion: str, reach: float) -> tuple[float, float, float, float]:
-    """Where base places may lie, as left, right, top and bottom of the unit box, so that no path leaves it."""
+    """Left, right, top and bottom of where base places may lie in the unit box, so that no path leaves it."""
     if motion == "orbit":
         radius = _orbit_radius(reach)
         return radius, 1 - radius, radius, 1 - radius
@@ -113,7 +114,7 @@ def _hop_height(reach: float) -> float:
 
 
 def _apart(candidates: FloatArray, room: tuple[float, float, float, float], distance: float) -> FloatArray:
-    """[shapes, 2] the first candidate whose shapes keep apart on the torus, else the one that comes nearest to it."""
+    """[shapes, 2] the first candidate whose shapes keep apart on the torus, else the one that comes nearest."""
     left, right, top, bottom = room
     placed = np.array([left, top]) + candidates * np.array([right - left, bottom - top])
     gaps = np.abs(placed[:, :, None] - placed[:, None, :])
@@ -122,7 +123,7 @@ def _apart(candidates: FloatArray, room: tuple[float, float, float, float], dist
     nearest = distances.min(axis=(1, 2))
     enough = nearest >= distance
     chosen: FloatArray = placed[int(enough.argmax() if enough.any() else nearest.argmax())]
-    return chosen
+    return np.round(chosen, 9)
 
 
 def _offset(

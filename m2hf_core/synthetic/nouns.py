@@ -7,25 +7,25 @@ keep away from every word of `vocabulary`; a test holds them apart.
 from __future__ import annotations
 
 _NOUNS = """
-ability absence abundance accuracy achievement admiration adulthood advantage adversity affection agreement
-ambition ambiguity amnesty analogy anarchy anxiety apathy apology appetite arrogance astronomy authority autonomy
-awareness belief benevolence betrayal biology boredom bravery brotherhood bureaucracy capitalism casualty caution
-celebrity certainty charity chemistry childhood citizenship civility clarity coincidence comedy commitment
-community compassion competence complexity confession confidence consciousness consequence conspiracy courage courtesy
-creativity credibility cruelty curiosity custody dedication democracy dependence despair destiny
-devotion dignity diligence diplomacy disagreement disappointment discipline discovery dishonesty diversity
-economy education efficiency elegance eloquence empathy enthusiasm equality eternity evidence
-evolution existence expertise failure fairness faith fantasy fatigue fertility folly forgiveness fortune
-freedom friendship frustration generosity geography gossip grammar gratitude gravity greed grief
-happiness hardship heritage heroism hesitation history honesty honor hospitality humanity humility hunger
-hypocrisy ideology ignorance imagination immunity independence inequality infancy inflation
-innocence insanity inspiration integrity intelligence intuition irony jealousy justice kindness
-knowledge leadership legacy leisure liberty literacy literature loneliness longevity loyalty luxury
-madness maturity mediocrity mercy misery modesty monarchy morality mortality motherhood
-mythology necessity nobility nostalgia obedience obligation opportunity optimism originality ownership
-patience patriotism peace perfection perseverance persistence pessimism philosophy piety poetry politeness popularity
-poverty prejudice privacy privilege productivity prosperity prudence psychology punctuality purity
-reality redemption reliability religion reluctance remorse reputation responsibility revenge sacrifice
+ability absence abundance accuracy achievement admiration adulthood advantage adversity affection
+agreement ambiguity ambition amnesty analogy anarchy anxiety apology appetite arrogance astronomy
+authority autonomy awareness belief benevolence betrayal biology boredom bravery brotherhood bureaucracy
+capitalism caution celebrity certainty charity chemistry childhood citizenship civility clarity
+coincidence comedy commitment community compassion competence complexity confession confidence
+consciousness consequence conspiracy courage courtesy creativity credibility cruelty curiosity dedication
+democracy dependence despair destiny devotion dignity diligence diplomacy disagreement disappointment
+discipline discovery dishonesty diversity economy education efficiency elegance eloquence empathy
+enthusiasm equality eternity evidence evolution existence expertise failure fairness faith fantasy
+fatigue fertility folly forgiveness fortune freedom friendship frustration generosity geography gossip
+grammar gratitude gravity greed grief happiness hardship heritage heroism hesitation history honesty
+honor hospitality humanity humility hunger hypocrisy ideology ignorance imagination immunity independence
+inequality inflation innocence inspiration integrity intelligence intuition irony jealousy justice
+kindness knowledge leadership legacy leisure liberty literacy literature loneliness longevity loyalty
+luxury maturity mediocrity mercy misery modesty monarchy morality motherhood mythology necessity nobility
+nostalgia obedience obligation opportunity optimism originality ownership patience patriotism peace
+perfection perseverance persistence pessimism philosophy piety poetry politeness popularity poverty
+prejudice privacy privilege productivity prosperity prudence psychology punctuality purity reality
+redemption reliability religion reluctance remorse reputation responsibility revenge sacrifice sincerity solitude
 """
 
 NOUNS: tuple[str, ...] = tuple(_NOUNS.split())

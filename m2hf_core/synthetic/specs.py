@@ -1,8 +1,8 @@
 """What one synthetic clip shows, sounds, does and says, drawn by seed before anything is rendered.
 
-Clip i of a split depends on (seed, split, i) alone, so asking for more clips never changes the earlier ones. The
-splits share every single attribute value but no combination: a hash of (picture, motion, sound) and a hash of
-each pair of nouns say to which split they belong, whatever the seed.
+Clip i of a split depends on (seed, split, i) alone, so asking for more clips never changes the earlier ones.
+The splits share every single attribute value but no combination: a hash of (picture, motion, sound) and a hash
+of each pair of nouns say to which split they belong, whatever the seed.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ def _split_numbers(keys: npt.NDArray[np.int64], salt: int) -> npt.NDArray[np.int
     """0, 1 or 2 (position in `SPLITS`) with odds 80/10/10, by a salted hash of each key."""
     with np.errstate(over="ignore"):
         salted = (keys.astype(np.uint64) + np.uint64(salt)) * np.uint64(0x9E3779B97F4A7C15)
-    tenth = (_mix(salted) % np.uint64(10)).astype(np.int64)
-    return np.maximum(tenth - 7, 0)
+    tenth: npt.NDArray[np.int64] = (_mix(salted) % np.uint64(10)).astype(np.int64)
+    numbers: npt.NDArray[np.int64] = np.maximum(tenth - 7, 0)
+    return numbers
 
 
 def split_of(shape: str, colour: str, background: str, count: int, motion: str, sound: str) -> Split:
@@ -158,5 +159,5 @@ def draw_specs(split: Split, n: int, seed: int) -> list[ClipSpec]:
 
 
 def nuisance_rng(spec: ClipSpec, part: int) -> np.random.Generator:
-    """A generator for one part of the clip (picture 1, sound 2, speech 3), blind to the other parts' labels."""
+    """A generator for one part of the clip (picture 1, sound 2, speech 3), blind to the labels of the others."""
     return np.random.default_rng(np.random.SeedSequence((spec.nuisance, part)))

@@ -1,7 +1,7 @@
-"""Every word a synthetic caption may use: the attributes of each sense, their synonyms, and the sentence parts.
+"""Every word a synthetic caption may use: the attributes of each sense, their synonyms, the parts of sentences.
 
-No word of one sense is a word of another (a test holds this): "circle" is a shape, so what goes round *orbits*;
-a ring is a shape, so no bell rings.
+No word of one sense is a word of another (a test holds this): "circle" is a shape, so what goes round *orbits*,
+and a ring is a shape, so no bell rings.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ SOUNDS: dict[str, tuple[str, ...]] = {
     "silence": (),
     "none": (),
 }
-"""`silence` is a track of zeros, `none` is no track at all. Nobody hears the difference, so captions never claim one."""
+"""`silence` is a track of zeros, `none` is no track at all. Nobody hears a difference: captions never claim one."""
 
 QUIET = frozenset({"silence", "none"})
 QUIET_JOINED = (
@@ -203,9 +203,9 @@ def attribute_words() -> dict[str, frozenset[str]]:
 
 
 def _glue_texts() -> Iterator[str]:
-    for parts in (BACKGROUND_PHRASES, SEEN, SEEN_MOVING, MOVING, HEARD_JOINED, HEARD_ALONE, QUIET_JOINED):
-        yield from parts
-    for parts in (QUIET_ALONE, SPOKEN, WRITTEN, SPEECH_LINKS, LISTS, *COUNT_WORDS.values()):
+    seen: tuple[tuple[str, ...], ...] = (BACKGROUND_PHRASES, SEEN, SEEN_MOVING, MOVING, *COUNT_WORDS.values())
+    heard = (HEARD_JOINED, HEARD_ALONE, QUIET_JOINED, QUIET_ALONE)
+    for parts in (*seen, *heard, SPOKEN, WRITTEN, SPEECH_LINKS, LISTS):
         yield from parts
     yield "a an the is are do does to not of and"
 
