@@ -1,0 +1,174 @@
+"""Which file is which video: paths come and go, the content's fingerprint stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from m2hf_core.store.folders import below, nearest_folder
+from m2hf_core.store.models import Folder, PathFailure, PathState, Video, VideoPath
+from m2hf_core.store.sql import among
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPath:
+    path_id: int
+    video_id: int
+    fingerprint: str
+    size: int
+    mtime_ns: int
+    state: PathState
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is learned of a video when it is decoded."""
+
+    duration_s: float
+    width: int
+    height: int
+    has_audio: bool
+    container: str
+    codec: str
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRow:
+    video_id: int
+    fingerprint: str
+    duration_s: float | None
+    width: int | None
+    height: int | None
+    has_audio: bool | None
+    container: str | None
+    codec: str | None
+    title: str | None
+    added_at: float
+
+
+def known_paths(session: Session, folder_id: int) -> dict[str, KnownPath]:
+    """Every path below the folder, of any state, by absolute path (surrogate escapes for odd bytes).
+
+    Includes what belongs to inner named folders, except those that are offline: their files are away,
+    and whoever walks the outer folder must not take them for deleted.
+    """
+    root = session.scalars(select(Folder.path).where(Folder.id == folder_id)).one()
+    rows = session.execute(
+        select(
+            VideoPath.path,
+            VideoPath.id,
+            VideoPath.video_id,
+            Video.fingerprint,
+            VideoPath.size,
+            VideoPath.mtime_ns,
+            VideoPath.state,
+        )
+        .join(Video, Video.id == VideoPath.video_id)
+        .join(Folder, Folder.id == VideoPath.folder_id)
+        .where(below(root), or_(VideoPath.folder_id == folder_id, Folder.state == "online"))
+    )
+    return {row[0]: KnownPath(*row[1:]) for row in rows}
+
+
+def put_path(
+    session: Session,
+    folder_id: int,
+    path: str | os.PathLike[str],
+    size: int,
+    mtime_ns: int,
+    fingerprint: str,
+) -> int:
+    """Note that `path` is there with this content; the id of its video.
+
+    A known fingerprint means a known video, so a renamed or copied file brings nothing new; a path whose
+    content changed is pointed to another video. Clears an earlier failure of the path.
+    """
+    absolute = os.path.abspath(os.fsdecode(path))
+    video_id = session.scalar(select(Video.id).where(Video.fingerprint == fingerprint))
+    if video_id is None:
+        video = Video(fingerprint=fingerprint, title=Path(absolute).stem)
+        session.add(video)
+        session.flush()
+        video_id = video.id
+    values = {"video_id": video_id, "size": size, "mtime_ns": mtime_ns, "state": "present"}
+    path_id = session.scalar(select(VideoPath.id).where(VideoPath.path == absolute))
+    if path_id is not None:
+        session.execute(update(VideoPath).where(VideoPath.id == path_id).values(**values))
+    else:
+        owner = nearest_folder(session, absolute, folder_id)
+        session.add(VideoPath(folder_id=owner, path=absolute, **values))
+        session.flush()
+    session.execute(delete(PathFailure).where(PathFailure.path == absolute))
+    return video_id
+
+
+def mark_paths(session: Session, path_ids: Iterable[int], state: PathState) -> None:
+    session.execute(
+        update(VideoPath)
+        .where(among(VideoPath.id, path_ids))
+        .values(state=state)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def drop_gone_paths(session: Session) -> int:
+    """Remove gone paths of videos that lie elsewhere too; answers how many. What is wholly gone is kept."""
+    elsewhere = select(VideoPath.video_id).where(VideoPath.state != "gone")
+    doomed = delete(VideoPath).where(VideoPath.state == "gone", VideoPath.video_id.in_(elsewhere))
+    return session.connection().execute(doomed).rowcount
+
+
+def put_info(session: Session, video_id: int, info: VideoInfo) -> None:
+    """Note what a video is; an info without a title keeps the file's name as one."""
+    values: dict[str, object] = {
+        name: getattr(info, name)
+        for name in ("duration_s", "width", "height", "has_audio", "container", "codec")
+    }
+    if info.title:
+        values["title"] = info.title
+    session.execute(update(Video).where(Video.id == video_id).values(**values))
+
+
+def video_of_path(session: Session, path: str | os.PathLike[str]) -> VideoRow | None:
+    """The video that lies, or last lay, at `path`."""
+    absolute = os.path.abspath(os.fsdecode(path))
+    found = session.scalar(
+        select(Video).join(VideoPath, VideoPath.video_id == Video.id).where(VideoPath.path == absolute)
+    )
+    return None if found is None else _row(found)
+
+
+def video(session: Session, video_id: int) -> VideoRow | None:
+    found = session.get(Video, video_id)
+    return None if found is None else _row(found)
+
+
+def paths_of(session: Session, video_id: int) -> list[tuple[str, PathState]]:
+    """Where a video lies, present paths first."""
+    rows = session.execute(
+        select(VideoPath.path, VideoPath.state)
+        .where(VideoPath.video_id == video_id)
+        .order_by(VideoPath.state.desc(), VideoPath.id)
+    )
+    return [(path, state) for path, state in rows]
+
+
+def _row(found: Video) -> VideoRow:
+    return VideoRow(
+        found.id,
+        found.fingerprint,
+        found.duration_s,
+        found.width,
+        found.height,
+        found.has_audio,
+        found.container,
+        found.codec,
+        found.title,
+        found.added_at,
+    )
