@@ -41,8 +41,13 @@ class WeightFile:
     size_bytes: int | None
     """None where nobody has established it."""
     sha256: str | None
-    """None where nobody has established it: such a file is never fetched, only taken from a person's hand."""
+    """None where nobody has established it: such a file is never fetched, only taken from a person's hand.
+
+    Eight digits are what PyTorch publishes, as part of the file's name: enough against accidents.
+    """
     url: str | None
+    member: str | None
+    """The file inside the zip archive at `url`, where that is one; size and digest are the member's."""
     hub: HubFile | None
     shipped: bool
 
@@ -129,6 +134,7 @@ def _weight(entry: dict[str, Any], resources: Path) -> WeightFile:
         size_bytes=entry["size_bytes"],
         sha256=_shipped_digest(resources / entry["file"]) if shipped else entry["sha256"],
         url=entry["url"],
+        member=entry["member"],
         hub=HubFile(hub["repo"], hub["file"], hub.get("revision")) if hub else None,
         shipped=shipped,
     )
