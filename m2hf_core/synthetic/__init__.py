@@ -16,6 +16,7 @@ from m2hf_core.synthetic.captions import (
     speech_caption,
     visual_caption,
 )
+from m2hf_core.synthetic.demo import DemoQuery, DemoSet, demo_set
 from m2hf_core.synthetic.picture import frames
 from m2hf_core.synthetic.sound import sound
 from m2hf_core.synthetic.specs import (
@@ -39,6 +40,8 @@ __all__ = [
     "SPLITS",
     "Caption",
     "ClipSpec",
+    "DemoQuery",
+    "DemoSet",
     "Split",
     "audio_caption",
     "available_senses",
@@ -46,6 +49,7 @@ __all__ = [
     "caption_words",
     "captions",
     "claims",
+    "demo_set",
     "describes",
     "draw_specs",
     "frames",

@@ -47,17 +47,27 @@ _GROUNDS = {
 
 def frames(spec: ClipSpec, times_s: npt.ArrayLike, size: int = FRAME_SIZE) -> Image:
     """[n, size, size, 3] RGB at these seconds; follows from the labels of picture and motion and `nuisance`."""
+    drawn, which = distinct_frames(spec, times_s, size)
+    return drawn[which]
+
+
+def distinct_frames(
+    spec: ClipSpec, times_s: npt.ArrayLike, size: int = FRAME_SIZE
+) -> tuple[Image, npt.NDArray[np.intp]]:
+    """The pictures of `frames` without repetition, and for each time the number of its picture.
+
+    Motions are periodic, so a second of video holds many a frame twice: each is drawn (and converted) once.
+    """
     rng = nuisance_rng(spec, _PICTURE_PART)
     ground, colour = _ground(spec, size, rng), _colour(spec, rng)
     at = poses(spec, np.asarray(times_s, dtype=np.float64), rng)
     sprite = _sprite(spec.shape, colour, float(at.radius.max(initial=0.01)) * size)
-    # Motions are periodic, so a second of video holds many a frame twice: each is drawn once.
     table = np.stack([at.x, at.y, at.radius, at.angle, at.alpha], axis=-1).round(6).reshape(len(at.x), -1)
     _, firsts, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
     drawn = np.repeat(ground[None], len(firsts), axis=0)
     for frame, number in zip(drawn, firsts, strict=True):
         _draw(frame, sprite, at, int(number))
-    return drawn[which.reshape(-1)]
+    return drawn, which.reshape(-1)
 
 
 def _draw(frame: Image, sprite: Image, at: Poses, number: int) -> None:

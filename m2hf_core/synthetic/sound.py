@@ -91,7 +91,10 @@ def _drum(t: Clock, rng: np.random.Generator) -> Samples:
     since, low = _since_last(t, rng, 2.0, 3.6), rng.uniform(70, 120)
     thump = _wave(low * since.astype(np.float64) + 0.4 * (1 - _decay(since, 0.03))) * _decay(since, 0.09)
     skin = _wave(2.3 * low * since.astype(np.float64)) * _decay(since, 0.04)
-    return thump + np.float32(0.5) * skin + np.float32(0.15) * _hiss(len(t), rng) * _decay(since, 0.008)
+    drum: Samples = (
+        thump + np.float32(0.5) * skin + np.float32(0.15) * _hiss(len(t), rng) * _decay(since, 0.008)
+    )
+    return drum
 
 
 def _siren(t: Clock, rng: np.random.Generator) -> Samples:

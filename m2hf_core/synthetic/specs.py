@@ -113,7 +113,8 @@ def _draw_combination(rng: np.random.Generator, split_number: int) -> npt.NDArra
         rows = rng.integers(0, _SIZES, size=(_CANDIDATES, len(_SIZES)))
         fits = _split_numbers(_combination_keys(rows), _COMBINATION_SALT) == split_number
         if fits.any():
-            return rows[int(fits.argmax())]
+            row: npt.NDArray[np.int64] = rows[int(fits.argmax())]
+            return row
 
 
 def _draw_nouns(rng: np.random.Generator, split_number: int) -> tuple[str, ...]:
