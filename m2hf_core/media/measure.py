@@ -1,6 +1,6 @@
-"""How fast pictures come out, against a plain OpenCV loop over the same files: `python -m m2hf_core.media.measure FOLDER`.
+"""How fast pictures come out, against a plain OpenCV loop over the same files.
 
-Prints one JSON document. The README's figures come from here.
+`python -m m2hf_core.media.measure FOLDER` prints one JSON document; the README's figures come from here.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def _decode_all(path: Path, threads: int) -> int:
         return count + len(decoder.decode(None))
 
 
-def _grid(info: MediaInfo, step_s: float, threads: int, strategy: Strategy) -> None:
+def _grid(info: MediaInfo, step_s: float, threads: int, strategy: Strategy) -> int:
     times = times_grid(info, step_s)
-    for _ in read_frames(info.path, times, max_side=_MAX_SIDE, threads=threads, strategy=strategy):
-        pass
+    frames = read_frames(info.path, times, max_side=_MAX_SIDE, threads=threads, strategy=strategy)
+    return sum(1 for _ in frames)
 
 
 def _opencv_grid(info: MediaInfo, step_s: float | None, threads: int) -> int:

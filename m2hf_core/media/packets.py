@@ -39,7 +39,7 @@ def read_packets(path: Path, container: InputContainer, *streams: S) -> Iterator
         try:
             for packet in container.demux(*streams):
                 if packet.size > 0:
-                    yield cast(Packet[S], packet)
+                    yield cast("Packet[S]", packet)
         except av.FFmpegError:
             continue
         except OSError as error:
