@@ -1,7 +1,7 @@
 """What every test may ask for, and the guards that no test may leave anything behind.
 
 A test passes only if it also cleans up: threads, child processes, the environment, the working folder and
-torch's switches are compared before and after; a connection that would leave this machine is refused and told.
+torch's switches are compared before and after, and a connection beyond this machine is refused and told.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_leaks(_own_folders: Path, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Point the test at folders of its own, then tell what it left behind and put it right for the next one."""
+    """Point the test at folders of its own, then tell what it left behind and put it right for the next."""
     # Not by monkeypatch: that would be undone only after this fixture has looked.
     outer_environment, folder = dict(os.environ), Path.cwd()
     own = _own_folders / f"{zlib.crc32(request.node.nodeid.encode()):08x}"
