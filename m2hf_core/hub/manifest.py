@@ -51,6 +51,10 @@ class WeightFile:
     hub: HubFile | None
     shipped: bool
 
+    def accepts(self, digest: str) -> bool:
+        """Whether a SHA-256 is this file's; never where no digest is known."""
+        return self.sha256 is not None and digest.startswith(self.sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
