@@ -105,7 +105,7 @@ def delete_source(session: Session, source: str) -> int:
 def sources(session: Session) -> dict[str, int]:
     """How many captions each source has."""
     rows = select(Caption.source, func.count()).group_by(Caption.source).order_by(Caption.source)
-    return dict(session.execute(rows).tuples().all())
+    return dict(session.execute(rows).all())
 
 
 def count(session: Session) -> int:

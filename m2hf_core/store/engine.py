@@ -112,6 +112,7 @@ class Database:
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
+            session.connection()  # a session waits with BEGIN until its first statement, we wait here for our turn
             yield session
 
     def pragma(self, statement: str) -> list[tuple[Any, ...]]:

@@ -113,7 +113,7 @@ def delete_for(session: Session, fingerprints: Collection[str], extractor: str |
 def coverage(session: Session) -> dict[str, int]:
     """How many contents each extractor has been through."""
     rows = select(StoredFeature.extractor, func.count()).group_by(StoredFeature.extractor)
-    return dict(session.execute(rows).tuples().all())
+    return dict(session.execute(rows).all())
 
 
 def bytes_used(session: Session) -> int:

@@ -251,5 +251,5 @@ def reopen_all(session: Session) -> int:
 
 def counts(session: Session) -> dict[JobState, int]:
     """How many jobs are in each state."""
-    found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+    found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
     return {state: found.get(state, 0) for state in JOB_STATES}

@@ -7,9 +7,9 @@ videos, lines) are never used twice, because index segments remember them after 
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import ClassVar, Literal
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, REAL, CheckConstraint, ForeignKey, Index, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from m2hf_core.records import TranscriptSource
@@ -33,6 +33,8 @@ NAMES = {
 
 class Library(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMES)
+    # SQLite's own word; what SQLAlchemy makes of `float` differs between its versions.
+    type_annotation_map: ClassVar[dict[type, type]] = {float: REAL}
 
 
 class Meta(Library):

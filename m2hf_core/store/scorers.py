@@ -39,9 +39,7 @@ def list_scorers(session: Session, preset: str | None = None) -> list[ScorerRow]
     if preset is not None:
         chosen = chosen.where(Scorer.preset == preset)
     leaders = dict(
-        session.execute(select(Scorer.preset, func.max(Scorer.activation)).group_by(Scorer.preset))
-        .tuples()
-        .all()
+        session.execute(select(Scorer.preset, func.max(Scorer.activation)).group_by(Scorer.preset)).all()
     )
     rows = session.scalars(chosen.execution_options(populate_existing=True))
     return [
