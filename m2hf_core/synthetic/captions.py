@@ -77,14 +77,16 @@ def captions(spec: ClipSpec, n: int = 1, seed: int = 0) -> list[Caption]:
 
     The number of senses is uniform over 1 to all that are available, then which ones.
     """
-    written = []
-    for number in range(n):
-        rng = _caption_rng(spec, seed, number)
-        available = available_senses(spec)
-        wanted = int(rng.integers(1, len(available) + 1))
-        chosen = rng.permutation(len(available))[:wanted]
-        written.append(_write(spec, frozenset(available[int(i)] for i in chosen), rng))
-    return written
+    return [numbered_caption(spec, number, seed) for number in range(n)]
+
+
+def numbered_caption(spec: ClipSpec, number: int, seed: int = 0) -> Caption:
+    """Caption `number` of `captions`."""
+    rng = _caption_rng(spec, seed, number)
+    available = available_senses(spec)
+    wanted = int(rng.integers(1, len(available) + 1))
+    chosen = rng.permutation(len(available))[:wanted]
+    return _write(spec, frozenset(available[int(i)] for i in chosen), rng)
 
 
 def caption_for(spec: ClipSpec, senses: Collection[Branch], seed: int = 0) -> Caption:

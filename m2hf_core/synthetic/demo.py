@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m2hf_core.synthetic.captions import Caption, captions, describes
+from m2hf_core.synthetic.captions import Caption, describes, numbered_caption
 from m2hf_core.synthetic.specs import ClipSpec, draw_specs
 
 _DEMO_PART = 5
@@ -52,7 +52,8 @@ def demo_set(seed: int, clips: int = 48, queries: int = 24) -> DemoSet:
 
 def _well_posed(specs: tuple[ClipSpec, ...], clip: int, seed: int) -> Caption | None:
     """The first of the clip's captions that is true of no other clip."""
-    for caption in captions(specs[clip], _REDRAWS, seed):
+    for number in range(_REDRAWS):
+        caption = numbered_caption(specs[clip], number, seed)
         if sum(describes(caption.attributes, other) for other in specs) == 1:
             return caption
     return None

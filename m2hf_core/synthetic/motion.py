@@ -48,6 +48,8 @@ class Poses:
     radius: FloatArray
     angle: FloatArray
     alpha: FloatArray
+    largest: float
+    """The largest radius at any time of the clip, whatever times were asked for."""
 
 
 def poses(spec: ClipSpec, times_s: FloatArray, rng: np.random.Generator) -> Poses:
@@ -82,6 +84,7 @@ def poses(spec: ClipSpec, times_s: FloatArray, rng: np.random.Generator) -> Pose
         radius=smallest * (largest / smallest) ** ws,
         angle=np.broadcast_to((angles[None, :] + spin[:, None])[..., None], xs.shape),
         alpha=alpha,
+        largest=largest if spec.motion in _GROWTH else smallest * (largest / smallest) ** sizes,
     )
 
 

@@ -61,8 +61,12 @@ def distinct_frames(
     rng = nuisance_rng(spec, _PICTURE_PART)
     ground, colour = _ground(spec, size, rng), _colour(spec, rng)
     at = poses(spec, np.asarray(times_s, dtype=np.float64), rng)
-    sprite = _sprite(spec.shape, colour, float(at.radius.max(initial=0.01)) * size)
-    table = np.stack([at.x, at.y, at.radius, at.angle, at.alpha], axis=-1).round(6).reshape(len(at.x), -1)
+    sprite = _sprite(spec.shape, colour, at.largest * size)
+    table = (
+        np.stack([at.x, at.y, at.radius, at.angle, at.alpha], axis=-1)
+        .round(6)
+        .reshape(len(at.x), 10 * spec.count)
+    )
     _, firsts, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
     drawn = np.repeat(ground[None], len(firsts), axis=0)
     for frame, number in zip(drawn, firsts, strict=True):
