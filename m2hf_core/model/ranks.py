@@ -114,8 +114,8 @@ def _best_first(
         last_first = (late, -scores.astype(np.float64), abstain)
         return np.lexsort(tuple(key for key in last_first if key is not None), axis=-1)
     # IEEE floats compare like sign-magnitude integers: flip the magnitude bits of the negative ones.
-    # Adding zero first makes -0.0 and 0.0 the same number here too.
-    falling = (np.float32(0) - scores.astype(np.float32) + np.float32(0)).view(np.int32)
+    # Subtracting from zero, rather than negating, makes -0.0 and 0.0 one number here too.
+    falling = (np.float32(0) - scores.astype(np.float32)).view(np.int32)
     falling ^= (falling >> 31) & np.int32(_COLUMN)
     if abstain is not None:
         falling[abstain] = _COLUMN  # a NaN's pattern, beyond every number

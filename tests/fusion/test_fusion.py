@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from m2hf_core.model.fusion import ascending, fuse, positions
 from m2hf_core.model.fusion_bench import measure, plain_order, plain_ranks, pool
-from m2hf_core.model.ranks import branch_ranks, id_places
+from m2hf_core.model.ranks import ABSTAINED, branch_ranks, id_places
 from m2hf_core.records import FUSIONS, Fusion
 
 fusions = st.sampled_from(FUSIONS)
@@ -106,6 +106,15 @@ def test_reciprocal_ranks_that_are_equal_on_paper_tie() -> None:
     assert order.tolist() == [9, 4]
     visual[4], audio[4] = 3, 24
     assert fuse({"visual": visual, "audio": audio}, "rrf", np.arange(size), 2).tolist() == [4, 9]
+
+
+def test_silence_adds_nothing_to_reciprocal_ranks() -> None:
+    """1/61 is as much as 1/122 twice; the silent pair adds nothing, so the visual lane decides."""
+    visual, audio, motion = (np.full(80, ABSTAINED, np.int32) for _ in range(3))
+    audio[3] = 1
+    visual[8], motion[8] = 62, 62
+    ranks = {"visual": visual, "audio": audio, "motion": motion}
+    assert fuse(ranks, "rrf", np.arange(80), 2).tolist() == [8, 3]
 
 
 def test_no_lane_at_all_leaves_the_id_order() -> None:
