@@ -16,16 +16,17 @@ consciousness consequence conspiracy courage courtesy creativity credibility cru
 democracy dependence despair destiny devotion dignity diligence diplomacy disagreement disappointment
 discipline discovery dishonesty diversity economy education efficiency elegance eloquence empathy
 enthusiasm equality eternity evidence evolution existence expertise failure fairness faith fantasy
-fatigue fertility folly forgiveness fortune freedom friendship frustration generosity geography gossip
-grammar gratitude gravity greed grief happiness hardship heritage heroism hesitation history honesty
-honor hospitality humanity humility hunger hypocrisy ideology ignorance imagination immunity independence
+fatigue fertility forgiveness fortune freedom friendship frustration generosity geography gossip grammar
+gratitude gravity greed grief happiness hardship heritage heroism hesitation history honesty honor
+hospitality humanity humility hunger hypocrisy ideology ignorance imagination immunity independence
 inequality inflation innocence inspiration integrity intelligence intuition irony jealousy justice
 kindness knowledge leadership legacy leisure liberty literacy literature loneliness longevity loyalty
 luxury maturity mediocrity mercy misery modesty monarchy morality motherhood mythology necessity nobility
 nostalgia obedience obligation opportunity optimism originality ownership patience patriotism peace
 perfection perseverance persistence pessimism philosophy piety poetry politeness popularity poverty
 prejudice privacy privilege productivity prosperity prudence psychology punctuality purity reality
-redemption reliability religion reluctance remorse reputation responsibility revenge sacrifice sincerity solitude
+redemption reliability religion reluctance remorse reputation responsibility revenge sacrifice sincerity
+solitude vanity
 """
 
 NOUNS: tuple[str, ...] = tuple(_NOUNS.split())
@@ -59,6 +60,6 @@ SENTENCES: dict[int, tuple[str, ...]] = {
         "We spoke about {0}, {1} and {2}.",
         "They asked for {0}, {1} and {2}.",
         "She wanted {0} and {1}, but he preferred {2}.",
-        "It is said that {0} and {1} lead to {2}.",
+        "It is said that {0} and {1} belong to {2}.",
     ),
 }

@@ -25,6 +25,9 @@ _SPRITE = 256
 _REACH = 1.45
 """A sprite's half side in radii: the shape and its shadow."""
 
+_ROUND = frozenset({"circle", "ring"})
+"""Their outline does not tell that they spin, so they get a glint."""
+
 _HUES = {
     "red": (356, 0.78, 0.90),
     "orange": (27, 0.88, 0.97),
@@ -169,14 +172,16 @@ def _sprite(shape: str, colour: FloatArray, radius: float) -> Image:
     coverage, light, shadow = cv2.split(
         cv2.resize(_layers(shape), (side, side), interpolation=cv2.INTER_AREA)
     )
-    painted = np.clip(colour * (1 + light[..., None]), 0, 255) * coverage[..., None]
+    # Light goes towards white, shade towards black, so that a bright colour can still shine.
+    shaded = colour + light[..., None] * np.where(light[..., None] > 0, 255 - colour, colour)
+    painted = shaded * coverage[..., None]
     through = 255 * (1 - coverage) * (1 - shadow)
     return np.dstack([painted, through]).round().astype(np.uint8)
 
 
 @cache
 def _layers(shape: str) -> FloatPlane:
-    """[256, 256, 3] coverage, light (share added to the colour) and shadow of a shape."""
+    """[256, 256, 3] coverage, light (-1 black to 1 white) and shadow of a shape."""
     fine = _SPRITE * 4
     mask = np.zeros((fine, fine), dtype=np.uint8)
     unit = fine / 2 / _REACH
@@ -187,7 +192,9 @@ def _layers(shape: str) -> FloatPlane:
     y, x = (np.mgrid[0:_SPRITE, 0:_SPRITE].astype(np.float32) - _SPRITE / 2) / (_SPRITE / 2 / _REACH)
     inside = cv2.GaussianBlur(coverage, (0, 0), 9)
     rim = np.clip(inside * 2 - 1, 0, 1)
-    light = 0.26 * np.clip(-(x + y) / 1.6, -1, 1) - 0.16 * (1 - rim) + 0.03
+    light = 0.30 * np.clip(-(x + y) / 1.6, -1, 1) - 0.16 * (1 - rim)
+    if shape in _ROUND:
+        light += 0.5 * np.exp(-((x + 0.5) ** 2 + (y + 0.5) ** 2) / 0.05)
     shadow = 0.34 * np.clip(cv2.GaussianBlur(coverage, (0, 0), 12), 0, 1)
     edge = np.clip((_REACH - np.hypot(x, y)) / 0.2, 0, 1)
     return np.stack([coverage, light, shadow * edge], axis=-1).astype(np.float32)
