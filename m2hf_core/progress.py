@@ -17,6 +17,8 @@ class Snapshot:
     """A moment of some work: `done` of `total` in `unit`, total 0 while unknown."""
 
     stage: str
+    step: str
+    """What the stage does at this moment, where that is worth saying."""
     done: float
     total: float
     unit: str
@@ -41,16 +43,21 @@ class Progress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
-        self._stage, self._unit = "", ""
+        self._stage, self._step, self._unit = "", "", ""
         self._done, self._total = 0.0, 0.0
         self._began = time.monotonic()
 
     def start(self, stage: str, total: float = 0.0, unit: str = "") -> None:
         """Begin a named stage; what the former stage counted is forgotten."""
         with self._lock:
-            self._stage, self._unit = stage, unit
+            self._stage, self._step, self._unit = stage, "", unit
             self._done, self._total = 0.0, total
             self._began = time.monotonic()
+
+    def step(self, step: str) -> None:
+        """Name what the stage does now, without touching what it has counted."""
+        with self._lock:
+            self._step = step
 
     def advance(self, amount: float = 1.0) -> None:
         """Add finished work, then stop here if the person has asked to (raises `Interrupted`)."""
@@ -78,4 +85,5 @@ class Progress:
 
     def snapshot(self) -> Snapshot:
         with self._lock:
-            return Snapshot(self._stage, self._done, self._total, self._unit, time.monotonic() - self._began)
+            elapsed_s = time.monotonic() - self._began
+            return Snapshot(self._stage, self._step, self._done, self._total, self._unit, elapsed_s)

@@ -1,1 +1,1 @@
-"""."""
+"""The command line: a thin layer over `app.services`, one function per command."""

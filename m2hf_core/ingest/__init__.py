@@ -1,1 +1,1 @@
-"""."""
+"""From a path to stored features: scan, reconcile, extract, commit."""

@@ -1,0 +1,107 @@
+"""What commands share: their common options, JSON on stdout, and a progress line on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from m2hf_core.progress import Progress, Snapshot
+
+LOOK_EVERY_S = 0.1
+Subparsers = Any
+"""argparse's own type for this is private and generic in ways that differ between versions."""
+
+
+def add_command(
+    subparsers: Subparsers, name: str, summary: str, example: str, *, with_json: bool = True
+) -> argparse.ArgumentParser:
+    """A command with the options that every one of them takes."""
+    command: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary, description=summary, epilog=f"Example: {example}"
+    )
+    command.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="the library's data folder (default: M2HF_DATA_DIR, else the system's place for application data)",
+    )
+    if with_json:
+        command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    return command
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout. Paths that are no valid text are written with escapes, never refused."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
+    write(text)
+
+
+def write(text: str = "") -> None:
+    """A line on stdout that cannot fail on a character that the terminal's encoding lacks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def say(text: str) -> None:
+    """A line on stderr: notices that are no part of the answer."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """A `Progress` whose state is drawn on stderr ten times a second, if that is a terminal."""
+    progress = Progress()
+    if not sys.stderr.isatty():
+        yield progress
+        return
+    over = threading.Event()
+    drawer = threading.Thread(target=_draw, args=(progress, over), name="progress", daemon=True)
+    drawer.start()
+    try:
+        yield progress
+    finally:
+        over.set()
+        drawer.join()
+
+
+def _draw(progress: Progress, over: threading.Event) -> None:
+    width = 0
+    while not over.wait(LOOK_EVERY_S):
+        line = progress_line(progress.snapshot())
+        sys.stderr.write("\r" + line.ljust(width))
+        sys.stderr.flush()
+        width = len(line)
+    sys.stderr.write("\r" + " " * width + "\r")
+
+
+def progress_line(now: Snapshot) -> str:
+    """`index   12.0 of 60.0 s   3.1 s/s   0:15 left`, leaving out what is not known yet."""
+    parts = [now.stage]
+    if now.total > 0:
+        parts.append(f"{now.done:.0f} of {now.total:.0f} {now.unit}".rstrip())
+        if now.rate > 0:
+            parts.append(f"{now.rate:.1f} {now.unit}/s" if now.unit != "s" else f"{now.rate:.1f} x real time")
+    elif now.done > 0:
+        parts.append(f"{now.done:.0f} {now.unit}".rstrip())
+    if now.left_s is not None and now.done < now.total:
+        parts.append(f"{clock(now.left_s)} left")
+    return "   ".join(part for part in parts if part)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:42, 12:05 or 1:02:03."""
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def moment(seconds: float) -> str:
+    """A place in a video, as 0:42.3."""
+    return f"{clock(seconds)}.{int(seconds * 10) % 10}"

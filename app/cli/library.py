@@ -1,0 +1,77 @@
+"""`library`: the watched folders; `forget`: purge a video or folder for good."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from app.cli.common import Subparsers, add_command, print_json, write
+
+
+def add(subparsers: Subparsers) -> None:
+    library = add_command(
+        subparsers, "library", "add, remove or list watched folders", "m2hf-app library list", with_json=False
+    )
+    actions = library.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary, function in (
+        ("add", "watch these folders", run_add),
+        ("remove", "stop watching these folders; what was extracted stays until forgotten", run_remove),
+    ):
+        command = add_command(actions, name, summary, f"m2hf-app library {name} ~/Videos")
+        command.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+        command.set_defaults(run=function)
+    listing = add_command(actions, "list", "list the watched folders", "m2hf-app library list")
+    listing.set_defaults(run=run_list)
+    forgetting = add_command(
+        subparsers, "forget", "purge a video or folder for good", "m2hf-app forget ~/Videos/old.mp4"
+    )
+    forgetting.add_argument("target", type=Path, metavar="VIDEO or FOLDER")
+    forgetting.set_defaults(run=run_forget)
+
+
+def run_add(args: argparse.Namespace) -> int:
+    from app.services.folders import add_folders
+    from app.services.library import open_library
+
+    with open_library(args.data_dir, create=True) as library:
+        return _show(add_folders(library, args.folders), as_json=args.json)
+
+
+def run_remove(args: argparse.Namespace) -> int:
+    from app.services.folders import remove_folders
+    from app.services.library import open_library
+
+    with open_library(args.data_dir, create=True) as library:
+        return _show(remove_folders(library, args.folders), as_json=args.json)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    from app.services.folders import list_folders
+    from app.services.library import open_library
+
+    with open_library(args.data_dir) as library:
+        return _show(list_folders(library), as_json=args.json)
+
+
+def run_forget(args: argparse.Namespace) -> int:
+    from app.services.folders import forget_target
+    from app.services.library import open_library
+
+    with open_library(args.data_dir, create=True) as library:
+        forgotten = forget_target(library, args.target)
+    if args.json:
+        print_json({"videos": forgotten})
+        return 0
+    write(f"{forgotten} videos forgotten: rows, features and thumbnails. The files themselves are untouched.")
+    return 0
+
+
+def _show(folders: list[dict[str, object]], *, as_json: bool) -> int:
+    if as_json:
+        print_json(folders)
+        return 0
+    for folder in folders:
+        write(f"{folder['state']:<8} {folder['videos']:>6} videos   {folder['path']}")
+    if not folders:
+        write("No folder is watched. Add one: m2hf-app library add FOLDER")
+    return 0

@@ -1,0 +1,80 @@
+"""Parses the command line and is the one place where a failure becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.cli import bench, captions, demo, doctor, failures, index, library, models, search, settings, status
+from m2hf_core.errors import EXIT_INTERRUPTED, KnownError
+
+COMMANDS = (demo, index, search, captions, status, failures, library, models, settings, bench, doctor)
+"""Each module has `add(subparsers)` and sets `run`, a function of the parsed arguments that returns the exit code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Keeps the line breaks of examples; every sub-parser is made of it too."""
+
+    def __init__(self, **keywords: object) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **keywords)  # type: ignore[arg-type]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; building it imports nothing heavy."""
+    parser = _Parser(
+        prog="m2hf-app",
+        description="Search your own videos by what is seen, heard, done and said. Everything stays on this machine.",
+        epilog="Example: m2hf-app demo",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code and never lets a known failure end in a traceback."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except KnownError as error:
+        _say(f"m2hf-app: {error}")
+        if error.detail and os.environ.get("M2HF_DEBUG"):
+            _say(error.detail)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("m2hf-app: stopped. What was finished stays; the same command goes on from there.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has seen enough (as `head` does); that is no failure of ours.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - must stay open until the interpreter ends
+        return 0
+    return code
+
+
+def run() -> None:
+    """The console script."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"m2hf-app {version('m2hf-app')}"
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,172 @@
+"""The two faces of an answer: the JSON document that scripts read, and the lines that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from app.cli.common import moment
+from m2hf_core.records import BRANCHES, BranchHit, CaptionAnswer, SearchAnswer, SearchHit
+
+Json = dict[str, Any]
+
+
+def search_json(answer: SearchAnswer, *, explain: bool = False) -> Json:
+    """The document of `search --json`; with `explain`, every hit carries its alignment."""
+    return {
+        "query": answer.query,
+        "fusion": answer.fusion,
+        "preset": answer.preset,
+        "scorer": {"id": answer.scorer_id, "state": answer.scorer_state},
+        "took_ms": round(answer.took_ms, 2),
+        "encode_ms": round(answer.encode_ms, 2),
+        "gallery": {"videos": answer.videos, "clips": answer.clips},
+        "hits": [_hit_json(hit, explain) for hit in answer.hits],
+        "abstained": dict(answer.abstained),
+        "blind_spots": list(answer.blind_spots),
+    }
+
+
+def _hit_json(hit: SearchHit, explain: bool) -> Json:
+    document: Json = {
+        "rank": hit.rank,
+        "video": str(hit.video),
+        "start_s": round(hit.start_s, 3),
+        "end_s": round(hit.end_s, 3),
+        "best_s": round(hit.best_s, 3),
+        "title": hit.title,
+        "won_by": list(hit.won_by),
+        "likelihood": hit.likelihood,
+        "without": dict(hit.without),
+        "heard": hit.heard,
+        "moved": hit.moved,
+        "branches": _branches_json(hit.branches),
+        "words": list(hit.words),
+    }
+    if explain:
+        document["alignment"] = [
+            {"word": a.word, "branch": a.branch, "time_s": round(a.time_s, 3), "weight": round(a.weight, 4)}
+            for a in hit.alignment
+        ]
+    return document
+
+
+def captions_json(answer: CaptionAnswer) -> Json:
+    """The document of `captions --json`."""
+    return {
+        "video": str(answer.video),
+        "start_s": round(answer.start_s, 3),
+        "end_s": round(answer.end_s, 3),
+        "hits": [
+            {
+                "rank": hit.rank,
+                "text": hit.text,
+                "source": hit.source,
+                "won_by": list(hit.won_by),
+                "branches": _branches_json(hit.branches),
+            }
+            for hit in answer.hits
+        ],
+        "abstained": dict(answer.abstained),
+    }
+
+
+def _branches_json(branches: Mapping[str, BranchHit | None]) -> Json:
+    return {name: _branch_json(hit) for name, hit in branches.items()}
+
+
+def _branch_json(hit: BranchHit | None) -> Json | None:
+    if hit is None:
+        return None
+    document: Json = {"rank": hit.rank, "score": round(hit.score, 4)}
+    if hit.best_s is not None:
+        document["best_s"] = round(hit.best_s, 3)
+    return document
+
+
+def search_lines(answer: SearchAnswer) -> Iterable[str]:
+    """The answer for a person: one line per hit, one beneath it that says why, then what could not be searched."""
+    gallery = f"{_count(answer.videos, 'video')}, {_count(answer.clips, 'clip')}"
+    took = answer.took_ms + answer.encode_ms
+    yield f"{_count(len(answer.hits), 'hit')} for “{answer.query}” in {gallery} ({took:.0f} ms, {answer.fusion})"
+    for hit in answer.hits:
+        where = f"{moment(hit.start_s)} to {moment(hit.end_s)}"
+        yield f"{hit.rank:>3}  {hit.title}   {where}   best at {moment(hit.best_s)}"
+        yield f"     {_why(hit)}"
+    for branch, reason in answer.abstained.items():
+        yield f"{branch}: {reason}"
+    for spot in answer.blind_spots:
+        yield f"not searched: {spot}"
+
+
+def _why(hit: SearchHit) -> str:
+    """`found by speech (siren, harbour); visual 7th; without speech it would be 31st`."""
+    parts = [f"found by {' and '.join(hit.won_by)}" if hit.won_by else "no branch ranks it"]
+    if hit.words and "speech" in hit.won_by:
+        parts[0] += f" ({', '.join(hit.words)})"
+    others = [
+        f"{name} {ordinal(branch.rank)}"
+        for name, branch in hit.branches.items()
+        if branch is not None and name not in hit.won_by
+    ]
+    parts.extend(others)
+    if len(hit.won_by) == 1 and len(hit.without) > 1:
+        without = hit.without.get(hit.won_by[0])
+        if without is not None:
+            place = ordinal(without) if isinstance(without, int) else without
+            parts.append(f"without {hit.won_by[0]} it would be {place}")
+    return "; ".join(parts)
+
+
+def alignment_lines(answer: SearchAnswer) -> Iterable[str]:
+    """Which word of the query each hit matched, by which branch and when."""
+    for hit in answer.hits:
+        for aligned in hit.alignment:
+            where = f"{aligned.branch:<7} {moment(aligned.time_s)}   {aligned.weight:.2f}"
+            yield f"{hit.rank:>3}  {aligned.word:<16} {where}"
+
+
+def caption_lines(answer: CaptionAnswer) -> Iterable[str]:
+    """The captions nearest to a clip, one line each, with the branch that found it."""
+    yield f"{answer.video.name}   {moment(answer.start_s)} to {moment(answer.end_s)}"
+    for hit in answer.hits:
+        yield f"{hit.rank:>3}  {hit.text}   ({' and '.join(hit.won_by)}; {hit.source})"
+    for branch, reason in answer.abstained.items():
+        yield f"{branch}: {reason}"
+
+
+def table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> Iterable[str]:
+    """Columns aligned to the left, two spaces apart, under their heads."""
+    cells = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def branch_table(t2v: Mapping[str, Any]) -> Iterable[str]:
+    """The figures of an evaluation, a row per reading, branch and fusion."""
+    columns = ("R@1", "R@5", "R@10", "MdR", "MnR")
+    rows: list[list[object]] = []
+    for label, figures in (
+        ("mmbf, honest", t2v.get("honest")),
+        *((f"{name}, alone", t2v.get("branches", {}).get(name)) for name in BRANCHES),
+        *((name, figures) for name, figures in t2v.get("fusions", {}).items()),
+        ("oracle (paper's reading)", t2v.get("oracle")),
+        ("pessimistic", t2v.get("pessimistic")),
+    ):
+        if figures:
+            rows.append([label, *(f"{figures[column]:.1f}" for column in columns)])
+        elif label.endswith("alone"):
+            rows.append([label, *("-" for _ in columns)])
+    return table(rows, ("", *columns))
+
+
+def ordinal(rank: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    if rank % 100 in (11, 12, 13):
+        return f"{rank}th"
+    return f"{rank}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(rank % 10, 'th') }"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,120 @@
+"""The demo: a small world that the project renders itself, indexed and searched by the very path that real videos take.
+
+Its queries are drawn by the seed alone, and all are counted. The demo models know this world only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.services.indexing import index_folders
+from app.services.library import open_library
+from app.services.searching import Searcher, open_searcher
+from m2hf_core.config.paths import open_paths
+from m2hf_core.errors import KnownError
+from m2hf_core.model.metrics import tables, text_to_video
+from m2hf_core.progress import Progress
+from m2hf_core.records import BRANCHES, SearchAnswer
+from m2hf_core.search.engine import score_lanes
+from m2hf_core.store import captions as bank
+from m2hf_core.store.captions import NewCaption
+from m2hf_core.synthetic import captions, demo_set
+from m2hf_core.synthetic.files import render_library
+
+CLIPS, QUERIES = 48, 24
+HITS_SHOWN = 3
+BANK_SEED = 1000
+"""The bank's captions are drawn apart from the queries, so that no query finds itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    seed: int
+    seconds: Mapping[str, float]
+    answers: Sequence[SearchAnswer]
+    truths: Sequence[Path]
+    """Per query the file that its caption was written for."""
+    t2v: Mapping[str, object]
+
+
+def demo_folder(data_dir: Path | None) -> Path:
+    """Where the demo is kept when nobody says otherwise."""
+    return open_paths(data_dir).data / "demo"
+
+
+def run_demo(folder: Path, seed: int, progress: Progress) -> DemoReport:
+    """Render (what is not there yet), index and search one demo library below `folder`."""
+    drawn = demo_set(seed, clips=CLIPS, queries=QUERIES)
+    seconds: dict[str, float] = {}
+    began = time.monotonic()
+    videos = folder / "videos"
+    paths = render_library(drawn.specs, videos, progress=progress)
+    seconds["render"] = time.monotonic() - began
+    with open_library(folder / "library", preset="demo", create=True) as library:
+        began = time.monotonic()
+        report = index_folders(library, [videos], device="cpu", progress=progress)
+        if report.drained.failed:
+            raise KnownError(
+                f"{report.drained.failed} of the demo's own clips could not be indexed.",
+                f"See why: m2hf-app failures --data-dir {library.paths.data}",
+            )
+        with library.store.library.writing() as session:
+            texts = [caption.text for spec in drawn.specs for caption in captions(spec, 2, seed=BANK_SEED)]
+            bank.add_captions(session, (NewCaption(text, "demo") for text in texts))
+        seconds["index"] = time.monotonic() - began
+        began = time.monotonic()
+        progress.start("search", len(drawn.queries), "queries")
+        searcher = open_searcher(library)
+        answers = []
+        for query in drawn.queries:
+            answers.append(searcher.search(query.caption.text, k=HITS_SHOWN))
+            progress.advance()
+        truths = [paths[query.clip] for query in drawn.queries]
+        t2v = tables_of(searcher, [query.caption.text for query in drawn.queries], truths)
+        seconds["search"] = time.monotonic() - began
+    return DemoReport(seed, seconds, answers, truths, t2v)
+
+
+def tables_of(searcher: Searcher, texts: Sequence[str], truths: Sequence[Path]) -> dict[str, object]:
+    """Text-to-video figures of these queries over the library, by the four branches alone.
+
+    The name lane is left out: it is no part of M2HF. Raises `KnownError` when a true video is not searchable.
+    """
+    gallery = searcher.gallery
+    row_of = {clip.path: row for row, clip in enumerate(gallery.clips)}
+    missing = [path for path in truths if path not in row_of]
+    if missing:
+        raise KnownError(f"{missing[0]} is not searchable.", "Index the folder again.")
+    scored = [score_lanes(gallery, searcher.encode(text)[0], searcher.asleep) for text in texts]
+    scores, abstain = {}, {}
+    for branch in BRANCHES:
+        lanes = [entry.lanes.get(branch) for entry in scored]
+        if not any(lanes):
+            continue
+        silent = np.ones(len(gallery), np.bool_)
+        nothing = np.zeros(len(gallery), np.float32)
+        scores[branch.value] = np.stack([lane.scores if lane else nothing for lane in lanes])
+        abstain[branch.value] = np.stack([lane.abstain if lane else silent for lane in lanes])
+    readings = text_to_video(scores, np.asarray([row_of[path] for path in truths]), abstain)
+    return tables(readings)
+
+
+def mean_figures(reports: Sequence[DemoReport]) -> dict[str, object]:
+    """The same tables, averaged over libraries."""
+    return _mean([report.t2v for report in reports])
+
+
+def _mean(tables: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    averaged: dict[str, object] = {}
+    for key in tables[0]:
+        values = [table[key] for table in tables]
+        if all(isinstance(value, Mapping) for value in values):
+            averaged[key] = _mean([value for value in values if isinstance(value, Mapping)])
+        else:
+            averaged[key] = sum(float(str(value)) for value in values) / len(values)
+    return averaged

@@ -1,0 +1,159 @@
+"""Examines machine, weights and library: each finding says what was found and, where something is amiss, the remedy."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from m2hf_core.config.paths import open_paths
+from m2hf_core.config.settings import Settings
+from m2hf_core.errors import KnownError
+from m2hf_core.hub import get_preset, load_manifest, missing
+from m2hf_core.store import health, open_store
+from m2hf_core.text import load_nouns
+
+NEEDED_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus", "vorbis")
+ROOM_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = True
+    """Whether searching and indexing suffer; what is merely absent by choice is not."""
+
+    def document(self) -> dict[str, object]:
+        document = asdict(self)
+        del document["needed"]
+        return document
+
+
+def examine(data_dir: Path | None) -> list[Finding]:
+    """Every finding, the machine first; a check that fails does not stop the others."""
+    return [
+        *_machine(),
+        *_codecs(),
+        *_packages(),
+        *_weights(data_dir),
+        *_library(data_dir),
+    ]
+
+
+def _machine() -> Iterator[Finding]:
+    import torch
+
+    cores = os.cpu_count() or 1
+    yield Finding(
+        "machine",
+        True,
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {cores} cores",
+    )
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        yield Finding("device", True, f"torch {torch.__version__} on {names}")
+    else:
+        yield Finding(
+            "device", True, f"torch {torch.__version__} on the CPU; extraction is slower than on a GPU"
+        )
+
+
+def _codecs() -> Iterator[Finding]:
+    import av
+
+    absent = [name for name in NEEDED_CODECS if name not in av.codecs_available]
+    if absent:
+        yield Finding(
+            "codecs",
+            False,
+            f"missing: {', '.join(absent)}",
+            "Install again: pip install --force-reinstall av",
+        )
+    else:
+        yield Finding("codecs", True, f"{', '.join(NEEDED_CODECS)} can be decoded")
+
+
+def _packages() -> Iterator[Finding]:
+    for package, extra, loss in (
+        ("PySide6", "gui", "there is no window; every operation is on the command line"),
+        ("hnswlib", "ann", "the exact index serves, which is enough for a library of this size"),
+    ):
+        there = importlib.util.find_spec(package) is not None
+        remedy = "" if there else f"pip install 'm2hf-app[{extra}]'"
+        yield Finding(
+            package, there, "installed" if there else f"not installed: {loss}", remedy, needed=False
+        )
+
+
+def _weights(data_dir: Path | None) -> Iterator[Finding]:
+    demo = missing(get_preset("demo"))
+    yield Finding(
+        "demo models",
+        not demo,
+        "complete" if not demo else f"missing: {', '.join(weight.file for weight in demo)}",
+        "" if not demo else "Install the program again.",
+    )
+    try:
+        preset = get_preset(str(Settings.load(open_paths(data_dir)).get("preset")), load_manifest())
+    except KnownError as error:
+        yield Finding("settings", False, error.sentence, error.hint)
+        return
+    absent = missing(preset)
+    names = ", ".join(weight.id for weight in absent)
+    yield Finding(
+        "weights",
+        not absent,
+        f"preset {preset.id}: "
+        + (
+            "complete"
+            if not absent
+            else f"not here: {names}. Speech from subtitles and file names still work"
+        ),
+        "" if not absent else f"m2hf-app models prepare {preset.id}",
+        needed=False,
+    )
+    nouns = load_nouns()
+    yield Finding(
+        "nouns",
+        nouns.mode == "tagger",
+        "the noun tagger is here"
+        if nouns.mode == "tagger"
+        else "no noun tagger: all content words serve instead",
+        "" if nouns.mode == "tagger" else f"m2hf-app models prepare {preset.id}",
+        needed=False,
+    )
+
+
+def _library(data_dir: Path | None) -> Iterator[Finding]:
+    paths = open_paths(data_dir)
+    if not paths.library_db.exists():
+        yield Finding("library", True, f"none in {paths.data} yet", "m2hf-app index FOLDER", needed=False)
+        return
+    free_gb = shutil.disk_usage(paths.data).free / 1e9
+    yield Finding(
+        "disk",
+        free_gb >= ROOM_GB,
+        f"{free_gb:.1f} GB free where the library is",
+        "" if free_gb >= ROOM_GB else "Free some space, or move the library with M2HF_DATA_DIR.",
+    )
+    try:
+        with open_store(paths) as store:
+            for notice in store.notices:
+                yield Finding("library", False, notice)
+            wrong = health.findings(store)
+            if not wrong:
+                yield Finding("library", True, f"{paths.data} is sound")
+                return
+            for sentence in wrong:
+                yield Finding("library", False, sentence)
+            for done in health.repair(store):
+                yield Finding("repair", True, done, "m2hf-app index", needed=False)
+    except KnownError as error:
+        yield Finding("library", False, error.sentence, error.hint)

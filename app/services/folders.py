@@ -1,0 +1,109 @@
+"""The folders that the library knows: watch, unwatch, list, and forget for good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app.services.library import Library
+from m2hf_core.errors import KnownError, UsageError
+from m2hf_core.store import WriterLock, files, folders, forget
+
+
+def absolute_path(path: Path) -> Path:
+    """As the store knows it: `..` is taken out, links are kept."""
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def resolve_folder(path: Path) -> Path:
+    """The absolute form of a folder that is there. A file is wrong usage, a missing folder a failure."""
+    absolute = absolute_path(path)
+    if absolute.is_file():
+        raise UsageError(f"{absolute} is a file, not a folder.", "Give the folder that it lies in.")
+    if not absolute.is_dir():
+        raise KnownError(
+            f"There is no folder {absolute}.",
+            "Check the spelling; if it is on a drive, connect the drive first.",
+        )
+    return absolute
+
+
+def add_folders(library: Library, paths: Sequence[Path]) -> list[dict[str, object]]:
+    """Watch these folders; returns all watched ones."""
+    resolved = [resolve_folder(path) for path in paths]
+    with library.store.library.writing() as session:
+        for path in resolved:
+            folders.add_folder(session, path, watched=True)
+    return list_folders(library)
+
+
+def remove_folders(library: Library, paths: Sequence[Path]) -> list[dict[str, object]]:
+    """Stop watching these folders and drop their paths; returns those that are left.
+
+    What was extracted stays as long as another folder holds the same video.
+    """
+    with WriterLock(library.paths.writer_lock), library.store.library.writing() as session:
+        known = {row.path: row.folder_id for row in folders.list_folders(session)}
+        for path in paths:
+            absolute = str(absolute_path(path))
+            if absolute not in known:
+                raise KnownError(f"{absolute} is not a folder of this library.", "See: m2hf-app library list")
+            folders.remove_folder(session, known[absolute])
+    forget.sweep(library.store)
+    return list_folders(library)
+
+
+def list_folders(library: Library) -> list[dict[str, object]]:
+    """Every folder with its state and how many video files it holds."""
+    with library.store.library.reading() as session:
+        found: list[dict[str, object]] = []
+        for row in folders.list_folders(session):
+            known = files.known_paths(session, row.folder_id).values()
+            videos = len({path.video_id for path in known if path.state != "gone"})
+            found.append(
+                {
+                    "id": row.folder_id,
+                    "path": row.path,
+                    "state": row.state,
+                    "watched": row.watched,
+                    "videos": videos,
+                }
+            )
+        return found
+
+
+def forget_target(library: Library, target: Path) -> int:
+    """Purge a video, or every video below a folder: rows, features, thumbnails. Answers how many videos went.
+
+    The files on the disk are never touched; a folder that is still watched brings them back at the next index.
+    """
+    absolute = str(absolute_path(target))
+    with WriterLock(library.paths.writer_lock):
+        with library.store.library.reading() as session:
+            video = files.video_of_path(session, absolute)
+            rows = [video] if video else _videos_below(session, absolute)
+        if not rows:
+            raise KnownError(f"{absolute} is not in this library.", "See what is: m2hf-app library list")
+        forgotten = forget.forget_videos(library.store, [row.video_id for row in rows])
+        for row in rows:
+            (library.paths.thumbnails / f"{row.fingerprint}.jpg").unlink(missing_ok=True)
+        with library.store.library.writing() as session:
+            for folder in folders.list_folders(session):
+                if folder.path == absolute:
+                    folders.remove_folder(session, folder.folder_id)
+    return forgotten
+
+
+def _videos_below(session: Session, folder: str) -> list[files.VideoRow]:
+    """Every video that has a path below `folder`."""
+    found: dict[int, files.VideoRow] = {}
+    for row in folders.list_folders(session):
+        for path, known in files.known_paths(session, row.folder_id).items():
+            if path.startswith(folder.rstrip(os.sep) + os.sep) and known.video_id not in found:
+                video = files.video(session, known.video_id)
+                if video is not None:
+                    found[known.video_id] = video
+    return list(found.values())

@@ -1,0 +1,134 @@
+"""Makes folders searchable: reconcile with the store, queue what is missing, let the supervisor drain the queue."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.services.folders import resolve_folder
+from app.services.library import KINDS, Library, Offer
+from app.workers.messages import Ready, WorkerConfig
+from app.workers.supervisor import DrainReport, Supervisor
+from m2hf_core.errors import KnownError
+from m2hf_core.ingest.reconcile import Reconciled, reconcile
+from m2hf_core.progress import Progress
+from m2hf_core.store import WriterLock, files, folders, jobs, status
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What one run of `index` did, for the person and for scripts."""
+
+    found: int
+    new: int
+    gone: int
+    drained: DrainReport
+    asleep: dict[str, str]
+    took_s: float
+    video_s: float
+    """Seconds of video made searchable by this run."""
+    notices: tuple[str, ...] = field(default=())
+
+    def document(self) -> dict[str, object]:
+        return {
+            "found": self.found,
+            "new": self.new,
+            "gone": self.gone,
+            "ready": self.drained.ready,
+            "failed": self.drained.failed,
+            "took_s": round(self.took_s, 2),
+            "real_time_factor": round(self.video_s / self.took_s, 2) if self.took_s else 0.0,
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.drained.seconds.items()},
+            "asleep": self.asleep,
+        }
+
+    def lines(self) -> Iterable[str]:
+        yield (
+            f"{self.found} files found, {self.new} new or changed, {self.gone} gone; "
+            f"{self.drained.ready} made searchable, {self.drained.failed} failed, in {self.took_s:.1f} s"
+        )
+        if self.drained.failed:
+            yield "See why: m2hf-app failures"
+        if not self.found:
+            yield "No video files were found there."
+        for kind, reason in self.asleep.items():
+            yield f"asleep: {kind}. {reason}"
+
+
+def index_folders(
+    library: Library, paths: Sequence[Path], *, device: str | None, progress: Progress
+) -> IndexReport:
+    """Extract everything in `paths` (none: every folder of the library) that this preset has not extracted yet.
+
+    Raises `LibraryBusy` when another program indexes, `Interrupted` when cancelled; what was finished stays.
+    """
+    began = time.monotonic()
+    library.paths.data.mkdir(parents=True, exist_ok=True)
+    with WriterLock(library.paths.writer_lock):
+        targets = _folders_to_index(library, paths)
+        ignore = library.settings.get("ignore")
+        assert isinstance(ignore, tuple)
+        reconciled = [
+            reconcile(library.store, folder_id, root, ignore, progress) for folder_id, root in targets
+        ]
+        with library.store.library.reading() as session:
+            before = status.status(session).seconds_done
+        config = WorkerConfig(
+            preset=library.preset.id,
+            device=device or str(library.settings.get("device")),
+            threads=max(1, os.cpu_count() or 1),
+            staging=library.paths.staging,
+            posters=library.paths.thumbnails,
+        )
+        supervisor = Supervisor(library.store, config, progress)
+        drained = supervisor.drain(lambda ready: _queue_missing(library, ready))
+        with library.store.library.reading() as session:
+            after = status.status(session).seconds_done
+    return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
+
+
+def _folders_to_index(library: Library, paths: Sequence[Path]) -> list[tuple[int, Path]]:
+    resolved = [resolve_folder(path) for path in paths]
+    with library.store.library.writing() as session:
+        if resolved:
+            return [(folders.add_folder(session, path, watched=False), path) for path in resolved]
+        known = [(row.folder_id, Path(row.path)) for row in folders.list_folders(session)]
+    if not known:
+        raise KnownError("This library has no folder yet.", "Name one, as in: m2hf-app index ~/Videos")
+    return known
+
+
+def _queue_missing(library: Library, ready: Ready) -> None:
+    """Queue every video that lacks something the workers offer."""
+    asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
+    library.remember_offer(Offer(ready.offered, asleep))
+    with library.store.library.writing() as session:
+        present = {
+            known.video_id
+            for row in folders.list_folders(session)
+            for known in files.known_paths(session, row.folder_id).values()
+            if known.state == "present"
+        }
+        jobs.queue(session, sorted(present), ready.offered.values())
+
+
+_KIND_OF_BRANCH = {"visual": "clip", "audio": "vggish", "motion": "s3d", "speech": "speech"}
+assert tuple(_KIND_OF_BRANCH.values()) == KINDS
+
+
+def _report(
+    reconciled: Sequence[Reconciled], drained: DrainReport, offer: Offer, took_s: float, video_s: float
+) -> IndexReport:
+    return IndexReport(
+        found=sum(entry.found for entry in reconciled),
+        new=sum(entry.new for entry in reconciled),
+        gone=sum(entry.gone for entry in reconciled),
+        drained=drained,
+        asleep=dict(offer.asleep),
+        took_s=took_s,
+        video_s=video_s,
+        notices=tuple(notice for entry in reconciled for notice in entry.notices),
+    )

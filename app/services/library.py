@@ -1,0 +1,75 @@
+"""An opened library: its folder, settings, store and preset, and the text side of search, made when first needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from m2hf_core.config.settings import Settings
+
+from m2hf_core.config.paths import Paths, open_paths
+from m2hf_core.hub import Preset, get_preset
+from m2hf_core.store import Store, meta, open_store
+
+KINDS = ("clip", "vggish", "s3d", "speech")
+"""What extraction covers, by the field's names; the preset says which network stands behind each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the workers of a preset last offered: kind -> extractor fingerprint, and kind -> why it sleeps."""
+
+    fingerprints: Mapping[str, str]
+    asleep: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Handed to every operation. Close it through `open_library`."""
+
+    paths: Paths
+    settings: Settings
+    store: Store
+    preset: Preset
+
+    @property
+    def notices(self) -> list[str]:
+        """What was repaired while opening, for the person."""
+        return self.store.notices
+
+    def offer(self) -> Offer:
+        """What is extracted under this preset; empty before the first `index`."""
+        with self.store.library.reading() as session:
+            stored = meta.get_value(session, _offer_key(self.preset))
+        document = json.loads(stored) if stored else {"fingerprints": {}, "asleep": {}}
+        return Offer(document["fingerprints"], document["asleep"])
+
+    def remember_offer(self, offer: Offer) -> None:
+        """Note what the workers offer, so that searching need not load a network to know it."""
+        document = json.dumps(
+            {"fingerprints": dict(offer.fingerprints), "asleep": dict(offer.asleep)}, sort_keys=True
+        )
+        with self.store.library.writing() as session:
+            meta.put_value(session, _offer_key(self.preset), document)
+
+
+@contextmanager
+def open_library(
+    data_dir: Path | None, *, preset: str | None = None, create: bool = False
+) -> Iterator[Library]:
+    """Open the library in `data_dir` (None: the usual place). Raises `StoreError`, `UsageError`.
+
+    `preset` overrides the setting. Without `create` a missing library is an error that says how to make one.
+    """
+    paths = open_paths(data_dir)
+    settings = Settings.load(paths)
+    chosen = get_preset(preset or str(settings.get("preset")))
+    with open_store(paths, read_only=not create) as store:
+        yield Library(paths, settings, store, chosen)
+
+
+def _offer_key(preset: Preset) -> str:
+    return f"offer:{preset.id}"

@@ -1,0 +1,32 @@
+"""What search asks of a vector index, whichever kind serves."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IdArray = npt.NDArray[np.int64]
+
+
+class VectorIndex(Protocol):
+    """Vectors of one width under stable ids; the score is the inner product."""
+
+    @property
+    def width(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def add(self, ids: IdArray, vectors: FloatArray) -> None:
+        """Add or replace. ids [n], vectors [n, width]; raises ValueError on other shapes."""
+        ...
+
+    def remove(self, ids: IdArray) -> None:
+        """Forget ids; unknown ones are ignored."""
+        ...
+
+    def search(self, query: FloatArray, k: int) -> tuple[IdArray, FloatArray]:
+        """The k best for query [width]: ids and scores, best first, ties by ascending id."""
+        ...

@@ -1,0 +1,79 @@
+"""Finds the video files below a folder, whatever the folder's state: loops, locked rooms, odd names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+
+from m2hf_core.progress import Progress
+
+# fmt: off
+VIDEO_SUFFIXES = frozenset((
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg",
+    ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts",
+    ".vob", ".webm", ".wmv", ".y4m",
+))
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that looks like a video, by its ending."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a walk found, and which folders it could not enter: their files are not known to be gone."""
+
+    files: list[FoundFile] = field(default_factory=list)
+    closed: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def scan_folder(root: Path, ignore: Sequence[str], progress: Progress) -> Scan:
+    """Walk `root` in name order. `ignore` are shell patterns matched against file and folder names.
+
+    A symbolic link is followed once: a folder that was entered already (by device and inode) is not entered again.
+    """
+    found = Scan()
+    entered: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            found.closed.append((folder, error.strerror or type(error).__name__))
+            continue
+        below: list[Path] = []
+        for entry in entries:
+            if entry.name.startswith(".") or any(fnmatch(entry.name, pattern) for pattern in ignore):
+                continue
+            below.extend(_take(entry, found))
+        waiting.extend(reversed(below))
+        progress.update(len(found.files), 0)
+    return found
+
+
+def _take(entry: os.DirEntry[str], found: Scan) -> Iterator[Path]:
+    """Record a video file, or give back a folder to enter; anything else, and what vanished, is passed over."""
+    try:
+        if entry.is_dir():
+            yield Path(entry.path)
+        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
+            status = entry.stat()
+            found.files.append(FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns))
+    except FileNotFoundError:
+        return  # deleted while we looked: it is simply not there
+    except OSError as error:
+        found.closed.append((Path(entry.path), error.strerror or type(error).__name__))
