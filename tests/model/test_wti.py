@@ -20,7 +20,7 @@ def spoil(rows, mask, value):
 
 
 @given(SEEDS, st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_matches_the_reference(reference, texts, clips, scorer, expected, close, seed, rho, start_token):
     model, config = scorer(branches=("visual",), start_token=start_token)
     model.open_tokens(rho)
@@ -30,7 +30,7 @@ def test_matches_the_reference(reference, texts, clips, scorer, expected, close,
 
 
 @given(SEEDS, st.sampled_from([0.0, 1e4, float("nan"), float("inf"), None]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_rows_under_a_false_mask_change_nothing(texts, clips, scorer, seed, value):
     model, _ = scorer()
     text, video = texts(seed=seed), clips(seed=seed + 1)
@@ -51,7 +51,7 @@ def test_rows_under_a_false_mask_change_nothing(texts, clips, scorer, seed, valu
 
 
 @given(SEEDS, st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_appended_padding_changes_nothing(texts, clips, scorer, seed, extra):
     model, _ = scorer()
     text, video = texts(seed=seed), clips(seed=seed + 1)
@@ -84,7 +84,7 @@ def test_padding_cannot_raise_a_negative_score():
 
 
 @given(SEEDS, st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_permuting_candidates_permutes_scores(texts, clips, scorer, seed, random):
     model, _ = scorer()
     text, encoded = texts(seed=seed), model.encode_video(clips(6, seed=seed + 1))
