@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,7 +84,8 @@ def test_counts_are_pytests_own(part: Part, tmp_path: Path) -> None:
     (tmp_path / "test_sample.py").write_text(SAMPLE)
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "."]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     counts = part("_checks").read_counts(report)
     assert str(counts) == "1 passed, 2 failed, 1 skipped"
     assert part("_checks").read_counts(tmp_path / "none.xml") is None
