@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.files import digest_of, extractor_fingerprint, require
@@ -100,10 +101,11 @@ def build_from(
     """Build `description` (`{"model_cfg", "preprocess_cfg"}`) and fill it with a weights file.
 
     `weights`: safetensors, or a torch file that holds tensors only. `tokenizer`: a `tokenizer.json`, for the
-    families that do not use CLIP's own byte pairs. Raises `BadModelFile`.
+    families that do not use byte pairs; those find their own list of merges through the description. Raises `BadModelFile`.
     """
     config = deepcopy(dict(description["model_cfg"]))
-    model, preprocess = _create({**description, "model_cfg": config})
+    with _WithoutRandomNumbers():
+        model, preprocess = _create({**description, "model_cfg": config})
     _load(model, weights)
     model.eval()
     logit_scale: torch.Tensor = model.logit_scale  # type: ignore[assignment]
@@ -173,6 +175,20 @@ def _tokenizer(text_config: Mapping[str, Any], path: Path | None) -> Tokenizer:
             raise ValueError("this family needs its tokenizer.json")
         return JsonTokenizer(path, length, clean=options.get("clean", "whitespace"))
     return BpeTokenizer(length, options.get("bpe_path"))
+
+
+class _WithoutRandomNumbers(TorchFunctionMode):
+    """Leaves parameters as they were allocated: drawing them takes seconds, and every one is loaded right after."""
+
+    drawing = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_"})
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in self.drawing:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

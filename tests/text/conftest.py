@@ -66,13 +66,18 @@ def build_small(
             if parameter.ndim > 1:  # larger than the usual start, so that every position differs visibly
                 torch.nn.init.normal_(parameter, std=0.2)
         save_file(model.state_dict(), folder / "weights.safetensors")
-        tokenizer = write_tokenizer(folder) if name == "siglip2" else None
+        tokenizer = _write_tokenizer(folder) if name == "siglip2" else None
         return build_from(description, folder / "weights.safetensors", name=name, tokenizer=tokenizer)
 
     return build
 
 
-def write_tokenizer(folder: Path) -> Path:
+@pytest.fixture(scope="session")
+def write_tokenizer() -> Callable[[Path], Path]:
+    return _write_tokenizer
+
+
+def _write_tokenizer(folder: Path) -> Path:
     """A tokenizer.json of SigLIP 2's layout: pad 0, end 1, pieces that carry the blank before a word."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
