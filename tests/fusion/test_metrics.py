@@ -195,12 +195,25 @@ def test_video_to_text_by_hand() -> None:
 
 
 def test_a_group_abstains_only_when_all_its_captions_do() -> None:
-    scores = {"speech": np.array([[0.9, 0.1], [0.4, 0.2], [0.8, 0.3]], np.float32)}
-    silent = {"speech": np.array([[True, False], [False, False], [False, True]])}
-    groups = video_to_text(scores, np.array([0, 0, 1]), silent)
-    # Video 0: own group 0.4 against 0.8. Video 1: its only caption is silent, so it is last of two.
-    assert groups.branches["speech"].best.tolist() == [2, 2]
-    assert groups.oracle.best.tolist() == [2, 2]
+    values = [[0.9, 0.1, 0.1], [0.7, 0.2, 0.2], [0.8, 0.3, 0.3], [0.1, 0.4, 0.4]]
+    scores = {"speech": np.array(values, np.float32)}
+    silent = {"speech": np.zeros((4, 3), bool)}
+    silent["speech"][0, 0] = silent["speech"][2, 1] = True
+    groups = video_to_text(scores, np.array([0, 0, 1, 2]), silent)
+    # Video 0: 0.7 of its own behind 0.8, 0.9 is silent. Video 1: its only caption is silent: last of three.
+    assert groups.branches["speech"].best.tolist() == [2, 3, 1]
+    assert groups.oracle.best.tolist() == [2, 3, 1]
+
+
+def test_right_answers_tie_together_only_when_every_lane_agrees() -> None:
+    """Three captions that look alike; two are right, but only one of them sounds like anything."""
+    scores = {"visual": np.full((3, 2), 0.5, np.float32), "audio": np.full((3, 2), 0.5, np.float32)}
+    silent = {"audio": np.array([[False] * 2, [True] * 2, [True] * 2])}
+    owner = np.array([0, 0, 1])
+    assert video_to_text(scores, owner, silent, protocol="caption").honest.peers.tolist() == [1, 1]
+    scores["audio"] = np.array([[1, 2], [3, 4], [5, np.nan]], np.float32)
+    silent["audio"] = np.ones((3, 2), bool)
+    assert video_to_text(scores, owner, silent, protocol="caption").honest.peers.tolist() == [2, 1]
 
 
 def test_videos_without_captions_are_candidates_and_no_queries() -> None:
