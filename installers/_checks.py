@@ -109,7 +109,7 @@ def run_check(root: Path, folder: Path, name: str, command: Sequence[str], voice
     code = subprocess.run(
         [str(script_in(folder, command[0])), *command[1:]], cwd=root, env=clean(os.environ), check=False
     ).returncode
-    return Result(name, code == 0, "passed" if code == 0 else "failed", time.monotonic() - began)
+    return Result(name, code == 0, "passed" if code == 0 else f"code {code}", time.monotonic() - began)
 
 
 def run_tier(root: Path, folder: Path, tier: Tier, voice: Voice) -> Result:
@@ -159,7 +159,7 @@ def judge(tier: Tier, code: int, counts: Counts | None, seconds: float) -> Resul
 def table(results: Sequence[Result]) -> list[str]:
     """Step, result, seconds, in columns."""
     rows = [("step", "result", "seconds")]
-    rows += [(r.step, r.verdict if r.ok else r.verdict.upper(), f"{r.seconds:.1f}") for r in results]
+    rows += [(r.step, ("" if r.ok else "FAILED: ") + r.verdict, f"{r.seconds:.1f}") for r in results]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{step:<{widths[0]}}  {verdict:<{widths[1]}}  {s:>{widths[2]}}" for step, verdict, s in rows]
     return [lines[0], "-" * len(lines[0]), *lines[1:]]

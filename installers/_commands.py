@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from _checks import run_all
 from _environment import Stamp, environment_folder, ready, script_in, write_stamp
@@ -42,6 +44,9 @@ def main(argv: Sequence[str]) -> int:
     """One command; what fails in the world is told in a sentence."""
     options = parser().parse_args(argv)
     voice = Voice()
+    for name in ("SIGTERM", "SIGHUP"):  # told to stop, or the terminal was closed: as Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         if options.command == "run":
             return run(options.data_dir, voice)
@@ -59,6 +64,10 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         voice.plain("Stopped. What was finished stays; the same command goes on from there.")
         return INTERRUPTED
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def run(data_dir: Path | None, voice: Voice) -> int:

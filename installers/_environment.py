@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import hashlib
 import importlib.util
 import json
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +22,7 @@ from typing import Any
 
 from _machine import apt_install, free_gb, is_debian_root, missing_for_compiling
 from _pip import OPTIONS, bring_pip, clean, explain, run_pip, venv_remedy
-from _voice import Stop, Voice
+from _voice import Stop, Voice, watch
 
 NEED_GB, ROOMY_GB = 9.5, 14.0  # what the install peaks at, and what it takes together with pip's cache
 DOWNLOAD_GB = 3.0
@@ -122,19 +124,21 @@ def is_ours_to_fill(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, voice: Voice) -> Iterator[None]:
-    """One bootstrap at a time works on an environment; the others wait. The system frees the lock of a killed one."""
+def locked(folder: Path, voice: Voice) -> Iterator[tuple[int, ...]]:
+    """One bootstrap at a time works on an environment; the others wait. The system frees the lock of a killed one.
+
+    Yields the lock for child processes to inherit (empty on Windows, whose locks are not inherited).
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a") as lock:
         if not _try_lock(lock.fileno()):
             voice.step(f"Another bootstrap is at work on {folder}; waiting for it (Ctrl-C to stop)")
             _wait_for_lock(lock.fileno())
-        yield
+        yield (lock.fileno(),) if os.name != "nt" else ()
 
 
 if os.name == "nt":
     import msvcrt
-    import time
 
     def _try_lock(descriptor: int) -> bool:
         try:
@@ -167,7 +171,7 @@ def ready(root: Path, folder: Path, extras: Sequence[str], voice: Voice) -> Stam
             f"{folder} holds other things and is no Python environment.",
             "Choose an empty or new folder with M2HF_VENV=/path, then run this again.",
         )
-    with locked(folder, voice):
+    with locked(folder, voice) as lock:
         pyproject, python, stamp = read_project(root), python_in(folder), read_stamp(folder)
         lack = "" if stamp is not None and stamp.knows("ann") else missing_for_compiling(python)
         can_be = tuple(extra for extra in extras if extra != "ann" or not lack)
@@ -177,13 +181,15 @@ def ready(root: Path, folder: Path, extras: Sequence[str], voice: Voice) -> Stam
         moved = stamp is not None and stamp.folder != str(folder)
         if not wanted.python or moved or not has_pip(python):
             check_disk(folder)
-            make(folder, voice)
+            make(folder, voice, lock)
             stamp, wanted = None, replace(wanted, python=running_version(python))
         if lack and "ann" in extras:
             voice.step(f"{lack}, so hnswlib is not compiled: the exact index serves")
         if stamp is not None and not stamp.made_like(wanted):
             stamp = None
-        return install(root, folder, wanted, stamp, pyproject["project"]["optional-dependencies"], voice)
+        return install(
+            root, folder, wanted, stamp, pyproject["project"]["optional-dependencies"], voice, lock
+        )
 
 
 def check_disk(folder: Path) -> None:
@@ -195,13 +201,28 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def make(folder: Path, voice: Voice) -> None:
+def remove(path: Path) -> None:
+    """Delete a file or a tree, with patience: a program whose bootstrap was killed may still write for a moment."""
+    if not path.is_dir() or path.is_symlink():
+        path.unlink()
+        return
+    deadline = time.monotonic() + 20
+    while path.exists():
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def make(folder: Path, voice: Voice, lock: Sequence[int] = ()) -> None:
     """A fresh environment with pip in it; whatever half-made one was there is emptied first."""
     left = [path for path in folder.iterdir() if path.name != LOCK]
     if left:
         voice.step(f"The environment in {folder} is unfinished or broken; making it anew")
     for path in left:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        remove(path)
     voice.step(f"Making a Python environment in {folder}")
     if importlib.util.find_spec("ensurepip") is None and is_debian_root():
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -213,10 +234,10 @@ def make(folder: Path, voice: Voice) -> None:
         importlib.invalidate_caches()
     with_pip = importlib.util.find_spec("ensurepip") is not None
     making = [sys.executable, "-m", "venv", *(() if with_pip else ("--without-pip",)), str(folder)]
-    made = subprocess.run(making, capture_output=True, text=True, env=clean(os.environ), check=False)
-    if made.returncode != 0:
+    made = watch(making, voice, lambda _: "this takes some seconds", clean(os.environ), keep_open=lock)
+    if made.code != 0:
         raise Stop(f"Python could not make an environment in {folder}.", venv_remedy(),
-                   (made.stdout + made.stderr).splitlines()[-6:])  # fmt: skip
+                   made.last_words(6))  # fmt: skip
     if not with_pip:
         bring_pip(python_in(folder), folder / SCRATCH, voice)
 
@@ -228,6 +249,7 @@ def install(
     stamp: Stamp | None,
     optional: Mapping[str, Sequence[str]],
     voice: Voice,
+    lock: Sequence[int] = (),
 ) -> Stamp:
     """Bring what `wanted` has and `stamp` lacks; an extra other than `dev` may be declined."""
     (folder / STAMP).unlink(missing_ok=True)
@@ -249,7 +271,9 @@ def install(
         for extra in [extra for extra in wanted.extras if not done.knows(extra)]:
             names = ", ".join(re.split(r"[^\w.-]", one)[0] for one in optional[extra])
             voice.step(f"Installing {names}")
-            outcome = run_pip(python_in(folder), [*options, *optional[extra]], folder / SCRATCH, voice, log)
+            outcome = run_pip(
+                python_in(folder), [*options, *optional[extra]], folder / SCRATCH, voice, log, lock
+            )
             if outcome.code == 0:
                 done = replace(done, extras=(*done.extras, extra))
                 continue

@@ -75,14 +75,21 @@ def bytes_in(folder: Path) -> int:
     return total
 
 
-def run_pip(python: Path, arguments: Sequence[str], scratch: Path, voice: Voice, log: IO[str]) -> Outcome:
+def run_pip(
+    python: Path,
+    arguments: Sequence[str],
+    scratch: Path,
+    voice: Voice,
+    log: IO[str],
+    lock: Sequence[int] = (),
+) -> Outcome:
     """`pip ARGUMENTS` in the environment of `python`, with its downloads in `scratch` (same disk, often
-    larger than /tmp).
+    larger than /tmp). pip holds `lock` too: one that outlives its killed bootstrap still keeps others out.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     # `user = true` in somebody's pip.conf would refuse to install into an environment.
     environment = {**clean(os.environ), "TMPDIR": str(scratch), "PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
-    return watch([python, "-m", "pip", *arguments], voice, PipLine(scratch), environment, log)
+    return watch([python, "-m", "pip", *arguments], voice, PipLine(scratch), environment, log, lock)
 
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:

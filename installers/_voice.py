@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -104,9 +106,11 @@ def watch(
     describe: Callable[[str | None], str],
     environment: dict[str, str] | None = None,
     log: IO[str] | None = None,
+    keep_open: Sequence[int] = (),
 ) -> Outcome:
     """Run a program quietly; `describe` gets each of its lines (None when only time has passed) and
-    says what to show. An interrupt ends the program before it is passed on.
+    says what to show. An interrupt ends the program, with all that it has started, before it is passed
+    on. The program inherits the file descriptors `keep_open`.
     """
     lines: queue.Queue[str | None] = queue.Queue()
     said: list[str] = []
@@ -118,6 +122,8 @@ def watch(
         text=True,
         errors="replace",
         env=environment,
+        pass_fds=keep_open,
+        start_new_session=True,
     ) as program:
         reader = threading.Thread(target=_read, args=(program.stdout, lines), daemon=True)
         reader.start()
@@ -135,9 +141,17 @@ def watch(
                     log.write(line + "\n")
                 voice.waiting(describe(line))
         except BaseException:
-            program.terminate()
+            _end(program)
             raise
     return Outcome(program.returncode, tuple(said))
+
+
+def _end(program: subprocess.Popen[str]) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGTERM)
+    else:
+        program.terminate()
 
 
 def _read(stream: IO[str] | None, lines: queue.Queue[str | None]) -> None:

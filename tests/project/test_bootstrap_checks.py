@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -84,7 +85,7 @@ def test_counts_are_pytests_own(part: Part, tmp_path: Path) -> None:
     (tmp_path / "test_sample.py").write_text(SAMPLE)
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "."]
-    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     counts = part("_checks").read_counts(report)
     assert str(counts) == "1 passed, 2 failed, 1 skipped"
@@ -132,16 +133,28 @@ def test_a_program_is_watched_to_its_end(part: Part) -> None:
     assert None in heard  # time passed and was shown
 
 
-def test_an_interrupt_ends_the_watched_program(part: Part) -> None:
-    """The leak guard would see it if it went on."""
-    voice = part("_voice")
+@pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX")
+def test_an_interrupt_ends_the_watched_program_and_what_it_started(part: Part, tmp_path: Path) -> None:
+    voice, heard = part("_voice"), tmp_path / "pid"
+    sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeper!r}])"
 
-    def describe(_: str | None) -> str:
+    def describe(line: str | None) -> str:
+        if line is None:
+            return ""
+        heard.write_text(line)
         raise KeyboardInterrupt
 
-    program = "import time; print('on', flush=True); time.sleep(60)"
     with pytest.raises(KeyboardInterrupt):
         voice.watch([sys.executable, "-c", program], voice.Voice(io.StringIO()), describe)
+    grandchild = int(heard.read_text())
+    deadline = time.monotonic() + 20
+    while (
+        Path(f"/proc/{grandchild}/cmdline").exists()
+        and b"sleep" in Path(f"/proc/{grandchild}/cmdline").read_bytes()
+    ):
+        assert time.monotonic() < deadline, "the grandchild goes on"
+        time.sleep(0.05)
 
 
 def test_failures_are_told_with_last_words_sentence_and_remedy(part: Part) -> None:

@@ -185,6 +185,17 @@ def test_the_second_bootstrap_waits_until_the_first_is_done_or_dead(
     assert holder.returncode == (-9 if killed else 0) or os.name == "nt"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="locks are inherited on POSIX")
+def test_a_program_that_outlives_its_bootstrap_keeps_the_lock(part: Part, tmp_path: Path) -> None:
+    environment, voice = part("_environment"), part("_voice")
+    with environment.locked(tmp_path, voice.Voice(io.StringIO())) as lock:
+        orphan = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=lock)
+    with (tmp_path / environment.LOCK).open("a") as other:
+        assert not environment._try_lock(other.fileno())
+        orphan.communicate(b"\n")
+        assert environment._try_lock(other.fileno())
+
+
 def test_a_full_disk_is_told_before_anything_is_fetched(
     part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,12 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "test_bad.py").write_text(BAD)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=out.xml", "."]
     # The guards are the conftest's own; without plugins the inner pytest starts faster.
-    environment = {**os.environ, "M2HF_FAULTS": "long", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {
+        **os.environ,
+        "M2HF_FAULTS": "long",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": "",
+    }
     subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=120, check=False)
     found: dict[str, str] = {}
     for case in ElementTree.parse(folder / "out.xml").iter("testcase"):
