@@ -101,7 +101,9 @@ def build_from(
     """Build `description` (`{"model_cfg", "preprocess_cfg"}`) and fill it with a weights file.
 
     `weights`: safetensors, or a torch file that holds tensors only. `tokenizer`: a `tokenizer.json`, for the
-    families that do not use byte pairs; those find their own list of merges through the description. Raises `BadModelFile`.
+    families that do not use byte pairs; those find their own merges through the description.
+
+    Raises `BadModelFile`.
     """
     config = deepcopy(dict(description["model_cfg"]))
     with _WithoutRandomNumbers():
