@@ -60,6 +60,6 @@ SENTENCES: dict[int, tuple[str, ...]] = {
         "We spoke about {0}, {1} and {2}.",
         "They asked for {0}, {1} and {2}.",
         "She wanted {0} and {1}, but he preferred {2}.",
-        "It is said that {0} and {1} belong to {2}.",
+        "We asked for {0} and {1}, and they gave us {2}.",
     ),
 }
