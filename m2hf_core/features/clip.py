@@ -1,0 +1,57 @@
+"""Frames into the joint space: the image half of a preset's contrastive model, kept without its text half."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+from PIL import Image
+
+from m2hf_core.features.batches import encode_in_batches
+from m2hf_core.features.contracts import Float32, UInt8
+from m2hf_core.hub.manifest import Preset
+from m2hf_core.text.openclip import LoadedClip, build_open_clip
+
+
+class ImageTower:
+    """The visual branch's extractor (M2HF, section 3.2): one un-normalised vector per frame."""
+
+    def __init__(self, loaded: LoadedClip, device: str = "cpu", batch_size: int = 32) -> None:
+        """Keeps only the image modules of `loaded`: drop your own reference and its text half is freed."""
+        # Both of open_clip's classes call `visual` for encode_image and add nothing but a normalisation.
+        self._visual = loaded.model.get_submodule("visual").requires_grad_(False).eval().to(device)
+        self._preprocess = loaded.preprocess
+        self._device, self._batch_size = torch.device(device), batch_size
+        self.fingerprint, self.width = loaded.fingerprint, loaded.width
+
+    def preprocess(self, image: UInt8) -> torch.Tensor:
+        """uint8 RGB [H, W, 3] -> float32 [3, h, w], as these weights were trained to see it."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"uint8 [H, W, 3] is wanted, not {image.dtype} {image.shape}")
+        return self._preprocess(Image.fromarray(image))
+
+    @torch.inference_mode()
+    def encode(self, images: UInt8) -> Float32:
+        """uint8 RGB [n, H, W, 3] -> float32 [n, d], projected and not normalised."""
+
+        def encode(start: int, stop: int) -> torch.Tensor:
+            batch = torch.stack([self.preprocess(image) for image in images[start:stop]])
+            with self._half_precision():
+                rows: torch.Tensor = self._visual(batch.to(self._device))
+            return rows
+
+        rows, self._batch_size = encode_in_batches(encode, len(images), self.width, self._batch_size)
+        return rows
+
+    def _half_precision(self) -> AbstractContextManager[object]:
+        """Half the work on a graphics card; a CPU keeps float32, where half formats are emulated."""
+        if self._device.type != "cuda":
+            return nullcontext()
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.autocast("cuda", dtype)
+
+
+def open_image_tower(preset: Preset, device: str = "cpu") -> ImageTower:
+    """The image half of a preset. Raises `ModelsMissing` or `BadModelFile`."""
+    return ImageTower(build_open_clip(preset), device)

@@ -1,0 +1,91 @@
+"""From a preset to its extractors; what has no weights here sleeps and says how to wake it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from m2hf_core.errors import ModelsMissing
+from m2hf_core.features.contracts import AudioExtractor, ImageExtractor, MotionExtractor
+from m2hf_core.hub.files import require
+from m2hf_core.hub.manifest import Preset
+from m2hf_core.records import Branch
+
+Extractor = TypeVar("Extractor")
+
+
+@dataclass(frozen=True, slots=True)
+class Extractors:
+    """What a worker runs over each video. None where the branch sleeps; then `asleep` has the reason."""
+
+    clip: ImageExtractor | None
+    audio: AudioExtractor | None
+    motion: MotionExtractor | None
+    asleep: dict[str, str] = field(default_factory=dict)
+    """Branch -> a sentence with the command that wakes it."""
+
+
+def load_extractors(preset: Preset, device: str = "cpu") -> Extractors:
+    """Load what is on this machine onto `device` ("cpu", "cuda:0", ...).
+
+    A missing file puts its branch to sleep; a wrong or truncated one raises `BadModelFile`, since a person
+    who brought a file wants to know that it is not used.
+    """
+    asleep: dict[str, str] = {}
+    return Extractors(
+        clip=_load_or_sleep(_open_clip, preset, device, Branch.VISUAL, asleep),
+        audio=_load_or_sleep(_open_audio, preset, device, Branch.AUDIO, asleep),
+        motion=_load_or_sleep(_open_motion, preset, device, Branch.MOTION, asleep),
+        asleep=asleep,
+    )
+
+
+def _load_or_sleep(
+    load: Callable[[Preset, str], Extractor | None],
+    preset: Preset,
+    device: str,
+    branch: Branch,
+    asleep: dict[str, str],
+) -> Extractor | None:
+    try:
+        extractor = load(preset, device)
+    except ModelsMissing as error:
+        asleep[branch] = str(error)
+        return None
+    if extractor is None:
+        asleep[branch] = f"The preset {preset.id!r} has no network for {branch}."
+    return extractor
+
+
+def _open_clip(preset: Preset, device: str) -> ImageExtractor:
+    from m2hf_core.features.clip import open_image_tower
+
+    return open_image_tower(preset, device)
+
+
+def _open_audio(preset: Preset, device: str) -> AudioExtractor | None:
+    from m2hf_core.features.tiny import TinyAudioExtractor
+    from m2hf_core.features.vggish import VGGishExtractor
+
+    if preset.audio is None:
+        return None
+    known: dict[str, Callable[[Path, str], AudioExtractor]] = {
+        "vggish": VGGishExtractor,
+        "demo-audio": TinyAudioExtractor,
+    }
+    return known[preset.audio](require(preset.audio, preset), device)
+
+
+def _open_motion(preset: Preset, device: str) -> MotionExtractor | None:
+    from m2hf_core.features.s3d import S3DExtractor
+    from m2hf_core.features.tiny import TinyMotionExtractor
+
+    if preset.motion is None:
+        return None
+    known: dict[str, Callable[[Path, str], MotionExtractor]] = {
+        "s3d-kinetics400": S3DExtractor,
+        "demo-motion": TinyMotionExtractor,
+    }
+    return known[preset.motion](require(preset.motion, preset), device)
