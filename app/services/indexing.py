@@ -83,8 +83,10 @@ def index_folders(
             staging=library.paths.staging,
             posters=library.paths.thumbnails,
         )
-        supervisor = Supervisor(library.store, config, progress)
-        drained = supervisor.drain(lambda ready: _queue_missing(library, ready))
+        drained = DrainReport()
+        if _present_videos(library):  # an empty library needs no worker, whose start takes seconds
+            supervisor = Supervisor(library.store, config, progress)
+            drained = supervisor.drain(lambda ready: _queue_missing(library, ready))
         with library.store.library.reading() as session:
             after = status.status(session).seconds_done
     return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
@@ -105,14 +107,20 @@ def _queue_missing(library: Library, ready: Ready) -> None:
     """Queue every video that lacks something the workers offer."""
     asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
     library.remember_offer(Offer(ready.offered, asleep))
+    present = _present_videos(library)
     with library.store.library.writing() as session:
+        jobs.queue(session, present, ready.offered.values())
+
+
+def _present_videos(library: Library) -> list[int]:
+    with library.store.library.reading() as session:
         present = {
             known.video_id
             for row in folders.list_folders(session)
             for known in files.known_paths(session, row.folder_id).values()
             if known.state == "present"
         }
-        jobs.queue(session, sorted(present), ready.offered.values())
+    return sorted(present)
 
 
 _KIND_OF_BRANCH = {"visual": "clip", "audio": "vggish", "motion": "s3d", "speech": "speech"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """`stage` is empty when the worker itself could not start."""
+    """`stage` is empty when the worker itself could not start.
+
+    `kind` says whether this file is at fault, or the machine (a full disk), so that no file is blamed for it.
+    """
 
     job_id: int
     stage: str
     reason: str
     hint: str
     detail: str
+    kind: Literal["file", "machine"] = "file"
 
 
 Report = Ready | Beat | Done | Failed

@@ -82,9 +82,9 @@ class Supervisor:
                 self._show_progress()
             cleanly = True
         finally:
+            # Whatever they were at stays leased in the store; the next start, which holds the lock, queues it again.
             for worker in self._workers:
                 worker.stop(at_once=not cleanly)
-            self._release(self._workers)
             self._workers = []
         return self.report
 
@@ -148,6 +148,8 @@ class Supervisor:
                     self.report.seconds[stage] = self.report.seconds.get(stage, 0.0) + seconds
                 self.report.ready += 1
                 worker.finish_task()
+            case Failed(kind="machine"):
+                raise KnownError(report.reason, report.hint, report.detail)
             case Failed():
                 with self._store.library.writing() as session:
                     jobs.fail(
@@ -185,14 +187,6 @@ class Supervisor:
             now = status.status(session)
         running = sum(worker.done_s for worker in self._workers)
         self._progress.update(now.seconds_done + running, now.seconds_done + estimated_left(now))
-
-    def _release(self, workers: list[WorkerProcess]) -> None:
-        """Queue again what they were at; nothing, when they had finished."""
-        if all(worker.idle for worker in workers):
-            return
-        with self._store.library.writing() as session:
-            for worker in workers:
-                jobs.release_owned_by(session, worker.owner)
 
     def _sweep_staging(self) -> None:
         self._config.staging.mkdir(parents=True, exist_ok=True)

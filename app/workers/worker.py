@@ -6,17 +6,20 @@ the pipe closes or its parent is gone. Its priority is low: the owner's own work
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
+from m2hf_core.store.trouble import disk_full
 
 NICENESS = 10
 BEAT_EVERY_S = 0.25
@@ -109,9 +112,20 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
             raise
         except KnownError as error:
             pipe.send(Failed(task.job_id, progress.stage, error.sentence, error.hint, error.detail))
+        except OSError as error:
+            pipe.send(_cannot_write(task, progress.stage, config.staging, error))
         except Exception as error:  # noqa: BLE001 - the border of the process: a bug costs one file, and is told
             reason = f"The program failed on this file ({type(error).__name__})."
             hint = "Please report it; the rest of the library is not affected."
             pipe.send(Failed(task.job_id, progress.stage, reason, hint, traceback.format_exc()))
         else:
             pipe.send(Done(task.job_id, staged))
+
+
+def _cannot_write(task: Task, stage: str, folder: Path, error: OSError) -> Failed:
+    """Reading a video raises `UnreadableMedia`, so a bare OSError comes from writing: the machine is at fault."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = disk_full(folder)
+        return Failed(task.job_id, stage, full.sentence, full.hint, str(error), kind="machine")
+    reason = f"Results cannot be written below {folder.parent} ({error.strerror or type(error).__name__})."
+    return Failed(task.job_id, stage, reason, "Check the folder, then index again.", str(error), kind="machine")

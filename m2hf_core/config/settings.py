@@ -15,7 +15,7 @@ from m2hf_core.config.paths import Paths
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.records import FUSIONS
 
-Value = str | float | tuple[str, ...]
+Value = str | tuple[str, ...]
 
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(,cuda:\d+)*")
 
@@ -29,15 +29,13 @@ class Setting:
     help: str
     parse: Callable[[Any], Value]
     choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
 
     @property
     def kind(self) -> str:
-        """`choice`, `text`, `number` or `list`, for whoever draws a form."""
+        """`choice`, `text` or `list`, for whoever draws a form."""
         if self.choices:
             return "choice"
-        return {str: "text", float: "number", tuple: "list"}[type(self.default)]
+        return {str: "text", tuple: "list"}[type(self.default)]
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[Any], Value]:
@@ -62,19 +60,6 @@ def _device(value: Any) -> Value:
     return value
 
 
-def _seconds(minimum: float, maximum: float) -> Callable[[Any], Value]:
-    def parse(value: Any) -> Value:
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError("it is a number of seconds") from None
-        if isinstance(value, bool) or not minimum <= number <= maximum:  # also refuses nan
-            raise ValueError(f"it is between {minimum:g} and {maximum:g} seconds")
-        return number
-
-    return parse
-
-
 def _patterns(value: Any) -> Value:
     """A list, or one text with commas; each a pattern such as `*.tmp` or `Trash/*`."""
     items = value.split(",") if isinstance(value, str) else value
@@ -87,20 +72,12 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
     {
         setting.name: setting
         for setting in (
-            Setting("preset", "balanced", "Which networks look at, listen to and read the library.", _preset),
+            Setting("preset", "fast", "Which networks look at, listen to and read the library.", _preset),
             Setting("fusion", "mmbf", "How the branches' rankings become one.", _one_of(FUSIONS), FUSIONS),
             Setting(
                 "device", "auto", "Where networks run: auto, cpu, mps, cuda or a list of cards.", _device
             ),
             Setting("ignore", (), "File name patterns that watching passes over, such as *.part.", _patterns),
-            Setting(
-                "min_seconds",
-                1.0,
-                "Videos shorter than this are not taken into the library.",
-                _seconds(0.0, 3600.0),
-                minimum=0.0,
-                maximum=3600.0,
-            ),
         )
     }
 )
@@ -143,8 +120,6 @@ class Settings:
                 "default": setting.default,
                 "kind": setting.kind,
                 "choices": setting.choices,
-                "minimum": setting.minimum,
-                "maximum": setting.maximum,
                 "help": setting.help,
             }
             for setting in DECLARED.values()
@@ -160,8 +135,8 @@ def _declared(name: str) -> Setting:
 def _read(path: Path) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}  # whoever opens the library there says what is wrong with the folder
     except OSError as error:
         raise KnownError(f"The settings file {path} cannot be read.", error.strerror or "") from error
     except ValueError as error:

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from m2hf_core.ingest.extract import Extraction
 from m2hf_core.records import Feature, Line, MediaInfo, SubtitleTrack, Transcript, Word
 
 
 def write_staged(extraction: Extraction, target: Path) -> None:
-    """Write `extraction` to `target`, atomically and with its data on the disk first."""
+    """Write `extraction` to `target`, atomically and with its data on the disk first. Raises `OSError`."""
     tensors: dict[str, np.ndarray] = {}
     keys = sorted(extraction.features)
     for number, key in enumerate(keys):
@@ -41,10 +41,16 @@ def write_staged(extraction: Extraction, target: Path) -> None:
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_suffix(".part")
-    save_file(tensors, aside, metadata={"extraction": json.dumps(header)})
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(target)
+    data = save(tensors, metadata={"extraction": json.dumps(header)})
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(target)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def read_staged(target: Path) -> Extraction:

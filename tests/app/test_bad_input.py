@@ -1,0 +1,167 @@
+"""Whatever is wrong outside the program ends in one sentence and the right exit code, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from m2hf_core.config.paths import Paths
+from m2hf_core.store import WriterLock
+
+
+def one_sentence(result, code: int, *words: str) -> None:
+    assert result.code == code, result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    (line,) = result.err.strip().splitlines()
+    assert line.startswith("m2hf-app: ")
+    for word in words:
+        assert word in line, line
+
+
+def test_missing_folder(run, tmp_path) -> None:
+    one_sentence(run("index", tmp_path / "nowhere"), 1, "There is no folder", "nowhere")
+
+
+def test_a_file_given_for_a_folder(run, tmp_path) -> None:
+    (tmp_path / "video.mp4").touch()
+    one_sentence(run("index", tmp_path / "video.mp4"), 2, "is a file, not a folder")
+
+
+def test_no_library_yet(run) -> None:
+    for command in (["search", "dog"], ["status"], ["failures"], ["captions", "a.mp4"]):
+        one_sentence(run(*command), 1, "no library", "m2hf-app index FOLDER")
+
+
+def test_nothing_to_index(run, tmp_path) -> None:
+    one_sentence(run("index"), 1, "no folder yet", "m2hf-app index")
+    (tmp_path / "empty").mkdir()
+    said = run("index", tmp_path / "empty")
+    assert said.code == 0
+    assert "No video files were found" in said.out
+    answer = run("search", "dog", "--json").json
+    assert answer["hits"] == []
+    assert answer["gallery"] == {"videos": 0, "clips": 0}
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_query(run, indexed, text) -> None:
+    one_sentence(run("search", text, "--data-dir", indexed[0]), 1, "The query is empty")
+
+
+@pytest.mark.parametrize(
+    "text", ["the of and", "🎉🎉", "\x00\x07", "שלום עולם", "'\"((", "dog " * 2500, "-" * 10_000, "\ud800"]
+)
+def test_odd_queries_get_an_answer(run, indexed, text) -> None:
+    said = run("search", "--json", "--data-dir", indexed[0], "--", text)
+    assert said.code == 0, said.err
+    assert said.json["gallery"]["clips"] == 3
+    if len(text) > 2000:
+        assert any("first 2000 characters" in spot for spot in said.json["blind_spots"])
+
+
+def test_wrong_usage(run, indexed) -> None:
+    data = indexed[0]
+    one_sentence(run("search", "dog", "--preset", "huge", "--data-dir", data), 2, "no preset called 'huge'", "fast")
+    assert run("search", "dog", "-k", "0", "--data-dir", data).code == 2
+    assert run("search", "dog", "--fusion", "sum", "--data-dir", data).code == 2
+    one_sentence(run("search", "dog", "--branches", "smell", "--data-dir", data), 2, "smell", "visual")
+    assert run("frobnicate").code == 2
+    assert run().code == 2
+    one_sentence(run("settings", "set", "fusion", "sum"), 2, "mmbf")
+
+
+def test_captions_of_what_is_not_there(run, indexed) -> None:
+    data, videos = indexed
+    one_sentence(run("captions", videos / "none.mp4", "--data-dir", data), 1, "not searchable")
+    one_sentence(run("captions", f"{videos / 'quiet.mp4'}@99", "--data-dir", data), 2, "no moment at 99 s")
+
+
+def test_a_cuda_device_that_is_not_there(run, indexed, tmp_path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    one_sentence(run("index", indexed[1], "--device", "cuda", "--data-dir", tmp_path / "d"), 1, "no CUDA device")
+
+
+def test_corrupt_and_newer_databases(run, indexed, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(indexed[0], data)
+    library = data / "library.sqlite"
+    with closing(sqlite3.connect(library)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'library-9999'")
+        connection.commit()
+    one_sentence(run("search", "dog", "--data-dir", data), 1, "newer version")
+    library.write_bytes(b"\x00garbage" * 1000)
+    one_sentence(run("search", "dog", "--data-dir", data), 1, "damaged")
+    assert library.read_bytes().startswith(b"\x00garbage"), "a damaged library is never overwritten"
+
+
+def test_damaged_features_are_announced_and_made_again(run, indexed, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(indexed[0], data)
+    (data / "features.sqlite").write_bytes(b"garbage" * 1000)
+    said = run("search", "bread", "--data-dir", data, "--json")
+    assert said.code == 0
+    assert "set aside" in said.err
+    assert len(said.json["hits"]) == 1
+
+
+def test_data_folder_that_cannot_be_one(run, indexed, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    one_sentence(run("index", indexed[1], "--data-dir", tmp_path / "file"), 1, "library")
+
+
+def test_two_programs_on_one_library(run, indexed, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(indexed[0], data)
+    with WriterLock(Paths(data).writer_lock):
+        one_sentence(run("index", indexed[1], "--data-dir", data), 1, "already indexing")
+        assert run("search", "bread", "--data-dir", data).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_library_that_can_only_be_read(run, indexed, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(indexed[0], data)
+    for path in (*data.iterdir(), data):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert len(run("search", "bread", "--data-dir", data, "--json").json["hits"]) == 1
+        one_sentence(run("index", indexed[1], "--data-dir", data), 1, "cannot be written")
+    finally:
+        data.chmod(0o755)
+
+
+@pytest.mark.parametrize("after_s", [0.3, 1.5, 4.0])
+def test_ctrl_c_ends_in_a_sentence(indexed, tmp_path: Path, after_s: float) -> None:
+    data = tmp_path / "data"
+    environment = {**os.environ, "M2HF_DATA_DIR": str(data)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli.main", "index", str(indexed[1])],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        time.sleep(after_s)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    if process.returncode == 0:
+        return  # it was faster than we are
+    assert process.returncode in (130, -signal.SIGINT), err
+    if process.returncode == 130:
+        assert "Traceback" not in err
+        assert "stopped" in err

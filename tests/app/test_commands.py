@@ -1,0 +1,167 @@
+"""Every command of the main job on a small real library: what it prints, and that its JSON has the promised form."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import build_parser
+
+Run = Callable[..., object]
+
+
+def test_speech_finds_the_moment_and_says_so(run, indexed) -> None:
+    data, videos = indexed
+    answer = run("search", "a captain and his engine", "--data-dir", data, "--json", "--explain").json
+    first = answer["hits"][0]
+    assert first["video"] == str(videos / "harbour_morning.mp4")
+    assert first["won_by"] == ["speech"]
+    assert first["branches"]["speech"] == {"rank": 1, "score": pytest.approx(2 / 6, abs=1e-4), "best_s": 1.0}
+    assert first["branches"]["visual"] is None
+    assert first["words"] == ["captain", "engine"]
+    assert first["without"] == {"speech": "beyond 3"}
+    assert {entry["word"] for entry in first["alignment"]} == {"captain", "engine"}
+    assert len(answer["hits"]) == 1, "a clip that no lane ranks is no hit"
+    assert set(answer) == {
+        "query", "fusion", "preset", "scorer", "took_ms", "encode_ms", "gallery", "hits", "abstained", "blind_spots"
+    }  # fmt: skip
+    assert answer["scorer"] == {"id": "untrained", "state": "untrained"}
+    assert answer["gallery"] == {"videos": 3, "clips": 3}
+    assert "models prepare" in answer["abstained"]["visual"]
+    assert "trained scorer" in answer["abstained"]["audio"]
+    assert answer["blind_spots"] == ["1 files could not be read (m2hf-app failures)"]
+
+
+def test_file_names_are_a_labelled_lane(run, indexed) -> None:
+    data, videos = indexed
+    hit = run("search", "morning at the harbour", "--data-dir", data, "--json").json["hits"][0]
+    assert hit["video"] == str(videos / "harbour_morning.mp4")
+    assert hit["won_by"] == ["name"]
+    assert hit["branches"]["name"] == {"rank": 1, "score": 1.0}
+
+
+def test_branches_can_be_chosen(run, indexed) -> None:
+    data, _ = indexed
+    assert run("search", "bread", "--branches", "visual", "--data-dir", data, "--json").json["hits"] == []
+    assert len(run("search", "bread", "--branches", "speech", "--data-dir", data, "--json").json["hits"]) == 1
+    for fusion in ("mmbf", "rrf", "mean-rank"):
+        answer = run("search", "bread", "--fusion", fusion, "--data-dir", data, "--json").json
+        assert answer["fusion"] == fusion
+        assert Path(answer["hits"][0]["video"]).stem == "kitchen"
+
+
+def test_human_output_says_why(run, indexed) -> None:
+    data, _ = indexed
+    said = run("search", "grandmother's walnuts", "--data-dir", data)
+    assert said.code == 0
+    assert "kitchen.mp4" in said.out
+    assert "found by speech (grandmother, walnut)" in said.out
+    assert "not searched: 1 files could not be read" in said.out
+
+
+def test_status_counts_what_is_there(run, indexed) -> None:
+    data, _ = indexed
+    status = run("status", "--data-dir", data, "--json").json
+    assert status["videos"] == {"ready": 3, "queued": 0, "running": 0, "failed": 1, "offline": 0}
+    assert status["coverage"] == {"clip": 0, "vggish": 0, "s3d": 0, "speech": 3}
+    assert status["clips"] == 3
+    assert status["seconds"]["done"] == pytest.approx(12.0, abs=0.5)
+    assert status["seconds"]["left"] == 0
+    assert set(status["asleep"]) == {"clip", "vggish", "s3d"}
+    assert "3 videos searchable" in run("status", "--data-dir", data).out
+
+
+def test_failures_name_stage_reason_and_hint(run, indexed) -> None:
+    data, videos = indexed
+    (failure,) = run("failures", "--data-dir", data, "--json").json
+    assert failure["path"] == str(videos / "broken.mp4")
+    assert failure["stage"] == "probe"
+    assert failure["reason"].endswith(".")
+    assert failure["hint"]
+    assert (failure["attempts"], failure["quarantined"]) == (1, True)
+
+
+def test_captions_come_from_the_bank_and_from_what_is_said(run, indexed, tmp_path) -> None:
+    data, videos = indexed
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    bank = tmp_path / "bank.txt"
+    bank.write_text("an engine and a gull\nsnow on a mountain\n\nan engine and a gull\n")
+    assert run("caption", "import", bank, "--data-dir", copy, "--json").json == {"added": 2}
+    assert run("caption", "add", "bread with honey", "--data-dir", copy, "--json").json["new"] is True
+    assert [c["text"] for c in run("caption", "list", "--data-dir", copy, "--json").json] == [
+        "an engine and a gull", "snow on a mountain", "bread with honey"
+    ]  # fmt: skip
+    answer = run("captions", f"{videos / 'harbour_morning.mp4'}@2", "--data-dir", copy, "--json").json
+    texts = [hit["text"] for hit in answer["hits"]]
+    assert texts[0].startswith("The captain repaired")
+    assert texts[1] == "an engine and a gull"
+    assert "snow on a mountain" not in texts
+    assert answer["hits"][1]["branches"]["speech"]["rank"] == 2
+    assert answer["hits"][1]["source"] == "bank.txt"
+
+
+def test_renamed_unplugged_returned_and_forgotten(run, indexed, tmp_path) -> None:
+    _, videos = indexed
+    copy, away = tmp_path / "data", tmp_path / "videos"
+    shutil.copytree(videos, away)
+    assert run("index", away, "--data-dir", copy, "--json").json["ready"] == 3
+    (away / "quiet.mp4").rename(away / "silence.mp4")
+    report = run("index", "--data-dir", copy, "--json").json
+    assert (report["found"], report["ready"], report["failed"]) == (4, 0, 0), "a rename extracts nothing"
+    renamed = run("search", "silence", "--data-dir", copy, "--json").json["hits"]
+    assert [hit["title"] for hit in renamed] == ["silence.mp4"]
+    away.rename(tmp_path / "unplugged")
+    said = run("index", "--data-dir", copy, "--json")
+    assert said.code == 0
+    assert "offline" in said.err
+    status = run("status", "--data-dir", copy, "--json").json
+    assert status["videos"]["offline"] == 4
+    hit = run("search", "bread", "--data-dir", copy, "--json").json
+    assert len(hit["hits"]) == 1, "an offline video stays searchable"
+    assert any("offline" in spot for spot in hit["blind_spots"])
+    (tmp_path / "unplugged").rename(away)
+    assert run("index", "--data-dir", copy, "--json").json["ready"] == 0
+    assert run("status", "--data-dir", copy, "--json").json["videos"]["offline"] == 0
+    assert run("forget", away / "kitchen.mp4", "--data-dir", copy, "--json").json == {"videos": 1}
+    assert run("search", "bread", "--data-dir", copy, "--json").json["hits"] == []
+
+
+def test_watched_folders_are_kept(run, tmp_path, indexed) -> None:
+    _, videos = indexed
+    data = tmp_path / "data"
+    (added,) = run("library", "add", videos, "--data-dir", data, "--json").json
+    assert (added["path"], added["state"], added["watched"]) == (str(videos), "online", True)
+    assert run("library", "remove", videos, "--data-dir", data, "--json").json == []
+
+
+def test_models_and_settings(run, tmp_path) -> None:
+    presets = {preset["id"]: preset for preset in run("models", "list", "--json").json}
+    assert {"demo", "fast", "balanced", "best", "paper-b16", "paper-l14"} <= set(presets)
+    assert presets["demo"]["state"] == "complete"
+    assert presets["fast"]["state"] == "not here"
+    findings = run("models", "verify", "--json").json
+    assert findings
+    assert {finding["state"] for finding in findings} == {"ok"}, "only the shipped demo models are here, and genuine"
+    data = tmp_path / "data"
+    assert run("settings", "set", "fusion", "rrf", "--data-dir", data, "--json").json["value"] == "rrf"
+    assert run("settings", "get", "fusion", "--data-dir", data).out.strip() == "rrf"
+
+
+def test_doctor_finds_a_sound_library(run, indexed) -> None:
+    data, _ = indexed
+    findings = run("doctor", "--data-dir", data, "--json").json
+    assert all(set(finding) == {"check", "ok", "found", "remedy"} for finding in findings)
+    by_check = {finding["check"]: finding for finding in findings}
+    assert by_check["library"]["ok"]
+    assert by_check["weights"]["remedy"] == "m2hf-app models prepare fast"
+
+
+def test_help_is_complete() -> None:
+    parser = build_parser()
+    text = parser.format_help()
+    for command in ("demo", "index", "search", "captions", "status", "failures", "models", "doctor"):
+        assert command in text
