@@ -71,7 +71,9 @@ def test_odd_queries_get_an_answer(run, indexed, text) -> None:
 
 def test_wrong_usage(run, indexed) -> None:
     data = indexed[0]
-    one_sentence(run("search", "dog", "--preset", "huge", "--data-dir", data), 2, "no preset called 'huge'", "fast")
+    one_sentence(
+        run("search", "dog", "--preset", "huge", "--data-dir", data), 2, "no preset called 'huge'", "fast"
+    )
     assert run("search", "dog", "-k", "0", "--data-dir", data).code == 2
     assert run("search", "dog", "--fusion", "sum", "--data-dir", data).code == 2
     one_sentence(run("search", "dog", "--branches", "smell", "--data-dir", data), 2, "smell", "visual")
@@ -91,7 +93,9 @@ def test_a_cuda_device_that_is_not_there(run, indexed, tmp_path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
-    one_sentence(run("index", indexed[1], "--device", "cuda", "--data-dir", tmp_path / "d"), 1, "no CUDA device")
+    one_sentence(
+        run("index", indexed[1], "--device", "cuda", "--data-dir", tmp_path / "d"), 1, "no CUDA device"
+    )
 
 
 def test_corrupt_and_newer_databases(run, indexed, tmp_path) -> None:

@@ -145,7 +145,9 @@ def test_models_and_settings(run, tmp_path) -> None:
     assert presets["fast"]["state"] == "not here"
     findings = run("models", "verify", "--json").json
     assert findings
-    assert {finding["state"] for finding in findings} == {"ok"}, "only the shipped demo models are here, and genuine"
+    assert {finding["state"] for finding in findings} == {"ok"}, (
+        "only the shipped demo models are here, and genuine"
+    )
     data = tmp_path / "data"
     assert run("settings", "set", "fusion", "rrf", "--data-dir", data, "--json").json["value"] == "rrf"
     assert run("settings", "get", "fusion", "--data-dir", data).out.strip() == "rrf"
