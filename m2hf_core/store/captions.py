@@ -109,7 +109,7 @@ def sources(session: Session) -> dict[str, int]:
 
 
 def count(session: Session) -> int:
-    return session.scalars(select(func.count(Caption.id))).one()
+    return session.scalars(select(func.count()).select_from(Caption)).one()
 
 
 def _select() -> Select[*tuple[Any, ...]]:

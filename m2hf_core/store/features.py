@@ -129,7 +129,9 @@ def bytes_used(session: Session) -> int:
 def _feature(row: Any) -> Feature:
     fingerprint, extractor, rows, dim, crc, start_s, end_s, values = row
     sizes = (rows * DOUBLE.itemsize, rows * DOUBLE.itemsize, rows * dim * HALF.itemsize)
-    if (len(start_s), len(end_s), len(values)) != sizes or _crc(start_s, end_s, values) != crc:
+    blobs = (start_s, end_s, values)
+    sound = all(isinstance(blob, bytes) for blob in blobs) and tuple(map(len, blobs)) == sizes
+    if not sound or _crc(*blobs) != crc:
         raise CorruptStore(
             f"A stored feature ({extractor}) of one video is damaged.",
             "Run m2hf-app doctor: it removes the damaged ones, and the next indexing makes them again.",

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
+from m2hf_core.store.columns import shown
 from m2hf_core.store.folders import below, nearest_folder
 from m2hf_core.store.models import Folder, PathFailure, PathState, Video, VideoPath
 from m2hf_core.store.sql import among
+
+# Said once, because a first reconcile says them a hundred thousand times: building a statement costs SQLAlchemy
+# more than SQLite takes to run it.
+ADD_VIDEO = insert(Video).on_conflict_do_nothing(index_elements=["fingerprint"])
+FIND_VIDEO = select(Video.id).where(Video.fingerprint == bindparam("fingerprint"))
+CHANGE_PATH = (
+    update(VideoPath)
+    .where(VideoPath.path == bindparam("at"))
+    .values(
+        video_id=bindparam("video_id"),
+        size=bindparam("size"),
+        mtime_ns=bindparam("mtime_ns"),
+        state="present",
+    )
+)
+ADD_PATH = insert(VideoPath).values(path=bindparam("at"), state="present")
+CLEAR_FAILURE = delete(PathFailure).where(PathFailure.path == bindparam("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +110,16 @@ def put_path(
     content changed is pointed to another video. Clears an earlier failure of the path.
     """
     absolute = os.path.abspath(os.fsdecode(path))
-    video_id = session.scalar(select(Video.id).where(Video.fingerprint == fingerprint))
-    if video_id is None:
-        video = Video(fingerprint=fingerprint, title=Path(absolute).stem)
-        session.add(video)
-        session.flush()
-        video_id = video.id
-    values = {"video_id": video_id, "size": size, "mtime_ns": mtime_ns, "state": "present"}
-    path_id = session.scalar(select(VideoPath.id).where(VideoPath.path == absolute))
-    if path_id is not None:
-        session.execute(update(VideoPath).where(VideoPath.id == path_id).values(**values))
-    else:
+    session.flush()
+    connection = session.connection()
+    new = {"fingerprint": fingerprint, "title": shown(Path(absolute).stem), "added_at": time.time()}
+    connection.execute(ADD_VIDEO, new)
+    video_id: int = connection.execute(FIND_VIDEO, {"fingerprint": fingerprint}).scalar_one()
+    values = {"at": absolute, "video_id": video_id, "size": size, "mtime_ns": mtime_ns}
+    if connection.execute(CHANGE_PATH, values).rowcount == 0:
         owner = nearest_folder(session, absolute, folder_id)
-        session.add(VideoPath(folder_id=owner, path=absolute, **values))
-        session.flush()
-    session.execute(delete(PathFailure).where(PathFailure.path == absolute))
+        connection.execute(ADD_PATH, values | {"folder_id": owner})
+    connection.execute(CLEAR_FAILURE, {"at": absolute})
     return video_id
 
 

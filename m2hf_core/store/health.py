@@ -28,8 +28,11 @@ def findings(store: Store) -> list[str]:
     if orphans:
         found.append(f"{len(orphans)} rows of {shown(store.library.path)} refer to rows that are not there.")
     found += [f"The full-text index {name} is out of step with its texts." for name in _out_of_step(store)]
-    with store.features.reading() as session:
-        broken = len(features.damaged(session))
+    try:
+        with store.features.reading() as session:
+            broken = len(features.damaged(session))
+    except CorruptStore as error:
+        return [*found, f"{shown(store.features.path)} is damaged: {error.detail}"]
     if broken:
         found.append(f"{broken} stored features are damaged.")
     return found

@@ -56,5 +56,5 @@ def status(session: Session) -> Status:
         seconds_done=rows["ready"][1],
         seconds_left=sum(row[1] for row in left),
         unmeasured=sum(row[2] for row in left),
-        clips=session.scalars(select(func.count(Clip.id))).one(),
+        clips=session.scalars(select(func.count()).select_from(Clip)).one(),
     )

@@ -172,7 +172,7 @@ def iter_line_nouns(session: Session) -> Iterator[LineNouns]:
         )
         .join(StoredTranscript, StoredTranscript.id == StoredLine.transcript_id)
         .where(func.json_array_length(StoredLine.nouns) > 0)
-        .order_by(StoredTranscript.video_id, StoredTranscript.id, StoredLine.start_s)
+        .order_by(StoredLine.id)
         .execution_options(yield_per=1000)
     )
     for line_id, video_id, start_s, end_s, nouns in rows:

@@ -21,7 +21,13 @@ NEARLY_NOTHING = 1 << 20
 # SQLite's names for its result codes, and how each begins when only the message is known.
 FULL = ("SQLITE_FULL", "database or disk is full")
 BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "database is locked", "database table is locked")
-CORRUPT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "database disk image is malformed", "file is not a database")
+CORRUPT = (
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "database disk image is malformed",
+    "file is not a database",
+    "Could not decode to UTF-8",  # Python's own: bytes where text was stored
+)
 READ_ONLY = ("SQLITE_READONLY", "attempt to write a readonly database")
 NO_ACCESS = ("SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH", "unable to open database file")
 BAD_DISK = ("SQLITE_PROTOCOL", "SQLITE_IOERR", "SQLITE_NOLFS", "locking protocol", "disk I/O error")

@@ -169,5 +169,5 @@ class Library(RuleBasedStateMachine):
             ).scalar_one()
 
 
-Library.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
+Library.TestCase.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
 TestLibrary = Library.TestCase
