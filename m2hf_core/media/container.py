@@ -105,7 +105,7 @@ def pick_video(container: InputContainer) -> VideoStream:
     moving.sort(key=lambda stream: not stream.disposition & Disposition.default)
     decodable = [stream for stream in moving if _has_decoder(stream)]
     if not decodable:
-        raise reasons.no_decoder(moving[0].codec_tag.strip("\x00 ") or "unknown")
+        raise reasons.no_decoder(container.format.name)
     return decodable[0]
 
 

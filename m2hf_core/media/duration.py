@@ -36,7 +36,8 @@ def find_duration(path: Path, container: InputContainer, size_bytes: int) -> flo
     if claimed is not None and _believable(claimed, container, size_bytes):
         last = _end_near(path, container, claimed)
         if last is not None and abs(last - claimed) <= max(_TOLERANCE_S, claimed * _TOLERANCE_SHARE):
-            return float(claimed)
+            # What was found is the truth: Matroska claims its end from 0, not from where its tracks begin.
+            return float(last)
     with open_media(path) as afresh:
         counted = _last_end(read_packets(path, afresh, *_tracks(afresh)), zero_of(afresh))
         if counted is None or counted <= 0:
@@ -85,10 +86,14 @@ def _end_near(path: Path, container: InputContainer, claimed: Fraction) -> Fract
 
 def _last_end(packets: Iterator[Packet[Stream]], zero: Fraction) -> Fraction | None:
     last: Fraction | None = None
+    unstamped = Fraction(0)
     for packet in packets:
-        if packet.pts is None or packet.is_discard:
+        if packet.pts is None:
+            unstamped += (packet.duration or 0) * packet.time_base
+            continue
+        if packet.is_discard:
             continue
         end = (packet.pts + (packet.duration or 0)) * packet.time_base - zero
         if last is None or last < end < last + _WILD_JUMP_S:
             last = end
-    return last
+    return last if last is not None or not unstamped else unstamped

@@ -37,11 +37,12 @@ def no_video(container: str) -> UnreadableMedia:
     )
 
 
-def no_decoder(codec: str) -> UnreadableMedia:
+def no_decoder(container: str) -> UnreadableMedia:
+    # PyAV keeps a codec's name only where there is a decoder, so the sentence cannot give it.
     return UnreadableMedia(
-        f"The video track is stored in a form that cannot be decoded here ({codec}).",
+        "The video track is stored in a form that cannot be decoded here.",
         "Convert it to H.264 in MP4 with a video converter.",
-        f"no decoder for {codec}",
+        f"no decoder for the video stream in {container}",
     )
 
 
