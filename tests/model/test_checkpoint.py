@@ -195,6 +195,14 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(saved, monkeypat
     assert load_scorer(path)[1] == info
 
 
+def test_a_new_file_takes_the_place_of_the_old_one_whole(saved):
+    """Renamed into place, never written over: whoever has the old one open keeps reading the old one."""
+    path, model, info = saved
+    before = path.stat().st_ino
+    save_scorer(path, model, info)
+    assert path.stat().st_ino != before
+
+
 @pytest.mark.parametrize("state", ["", "trained", "trained:", "trained:a b", "Untrained"])
 def test_a_state_is_untrained_or_names_its_run(state):
     with pytest.raises(ValueError, match="state"):
