@@ -10,8 +10,9 @@ import numpy as np
 from m2hf_core.model.fusion import fuse
 from m2hf_core.model.ranks import ABSTAINED, branch_ranks
 from m2hf_core.model.receipt import receipts
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import BRANCHES, Branch, BranchHit, CaptionHit, Fusion
-from m2hf_core.search.engine import UNTRAINED, LaneScores, overlap_lane
+from m2hf_core.search.engine import UNTRAINED, LaneScores, speech_lane
 from m2hf_core.search.gallery import FloatArray, Gallery
 
 
@@ -41,7 +42,7 @@ def nearest_captions(
     else:
         scores = np.asarray(bank.vectors @ frames.mean(axis=0), np.float32)
         lanes[Branch.VISUAL] = LaneScores(scores, np.zeros(len(scores), np.bool_))
-    speech = overlap_lane(bank.nouns, gallery.nouns[row])
+    speech = speech_lane(SpokenNouns(bank.nouns), gallery.nouns[row])
     if speech.abstain.all():
         abstained[Branch.SPEECH] = "no caption shares a noun with what is said"
     else:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from m2hf_core.model.fusion import fuse
 from m2hf_core.model.ranks import ABSTAINED, BoolArray, RankArray, branch_ranks
 from m2hf_core.model.receipt import Receipt, receipts
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import (
     BRANCHES,
     NAME_LANE,
@@ -99,7 +100,7 @@ def score_lanes(gallery: Gallery, query: EncodedQuery, asleep: Mapping[str, str]
         lanes[Branch.VISUAL] = LaneScores(scores, ~gallery.seen)
     for branch in (Branch.AUDIO, Branch.MOTION):
         abstained[branch] = asleep.get(branch, UNTRAINED)
-    speech = overlap_lane(gallery.nouns, query.nouns)
+    speech = speech_lane(gallery.spoken, query.nouns)
     if speech.abstain.all():
         abstained[Branch.SPEECH] = asleep.get(Branch.SPEECH) or _why_no_speech(gallery, query)
     else:
@@ -146,11 +147,11 @@ def lane_ranks(gallery: Gallery, scored: Scored, branches: Collection[str]) -> d
     )
 
 
-def overlap_lane(sets: Collection[frozenset[str]], wanted: frozenset[str]) -> LaneScores:
-    """Jaccard of each clip's set with `wanted`; no overlap abstains (M2HF, Eq. 11)."""
-    scores = np.asarray(
-        [len(own & wanted) / len(own | wanted) if own and wanted else 0.0 for own in sets], np.float32
-    )
+def speech_lane(spoken: SpokenNouns, nouns: frozenset[str]) -> LaneScores:
+    """Jaccard of each noun set with `nouns`; a pair that shares nothing abstains (M2HF, Eq. 11)."""
+    scores = np.zeros(len(spoken), np.float32)
+    rows, values = spoken.scores(nouns)
+    scores[rows] = values
     return LaneScores(scores, scores == 0)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index import ExactIndex
+from m2hf_core.model.speech import SpokenNouns
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -56,6 +57,8 @@ class Gallery:
     lines: Sequence[tuple[SpokenLine, ...]]
     nouns: Sequence[frozenset[str]]
     """Per clip the union of its lines' noun sets."""
+    spoken: SpokenNouns
+    """The same as an inverted index."""
     names: Sequence[frozenset[str]]
     """Per clip the words of its file name."""
 
@@ -98,6 +101,7 @@ def build_gallery(
     if pooled is not None:
         pooled.add(ids[seen], np.stack(means))
     times = [frames[row] for row in order]
+    nouns = [frozenset[str]().union(*(line.nouns for line in lines[row])) for row in order]
     return Gallery(
         clips=[clips[row] for row in order],
         ids=ids,
@@ -107,6 +111,7 @@ def build_gallery(
         seen=seen,
         pooled=pooled,
         lines=[lines[row] for row in order],
-        nouns=[frozenset().union(*(line.nouns for line in lines[row])) for row in order],
+        nouns=nouns,
+        spoken=SpokenNouns(nouns),
         names=[names[row] for row in order],
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,7 +24,7 @@ def test_every_frame_belongs_to_one_clip_of_bounded_size(n: int, seed: int, smoo
     spans = change_windows(*times(n), frames)
     assert spans[0][0] == 0
     assert spans[-1][1] == n
-    assert all(a[1] == b[0] for a, b in zip(spans[:-1], spans[1:], strict=True))
+    assert all(a[1] == b[0] for a, b in pairwise(spans))
     lengths = [end - start for start, end in spans]
     assert max(lengths) <= MAX_FRAMES
     assert min(lengths) >= min(2, n)
