@@ -26,6 +26,9 @@ _JITTER_S = Fraction(1, 20)
 # A timestamp this far behind the file's end is damaged; believing it would mean hours of silence.
 _BEYOND_END_S = 60
 _LONGEST_GUESS_S = 3600
+# PyAV finds a frame's planes by looking for a null pointer, which eight of them leave no room for: reading
+# such a frame directly crashes the process, so it is first packed into one plane.
+_UNSAFE_PLANES = 8
 # Samples are joined to about a second before they are resampled: less work per packet.
 _JOIN_S = 1
 
@@ -104,9 +107,9 @@ def _timeline(path: Path) -> Iterator[tuple[int, Samples]]:
         if stream is None:
             return
         zero, limit = zero_of(container), _believable_end(container)
-        at = Fraction(0)
+        at, mixer = Fraction(0), _Mixer()
         for frame in _decoded(path, container, stream):
-            rate, samples = frame.sample_rate, _average(frame)
+            rate, samples = frame.sample_rate, mixer.mix(frame)
             begins = _begin(frame, stream, zero, at, limit)
             silence = round((begins - at) * rate)
             while silence > 0:
@@ -148,6 +151,28 @@ def _decode(stream: AudioStream, packet: Packet[AudioStream] | None) -> list[Aud
     except (av.FFmpegError, OSError, ValueError):
         # The packet's time passes as silence: the next frame's timestamp leaves a gap.
         return []
+
+
+class _Mixer:
+    """Averages the channels of decoded frames."""
+
+    def __init__(self) -> None:
+        self._packer: AudioResampler | None = None
+        self._shape: tuple[str, str, int] | None = None
+
+    def mix(self, frame: AudioFrame) -> Samples:
+        """float32 [n]; empty for a frame that cannot be converted."""
+        if not frame.format.is_planar or frame.layout.nb_channels < _UNSAFE_PLANES:
+            return _average(frame)
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._packer is None or shape != self._shape:
+            self._packer, self._shape = AudioResampler(format="flt"), shape
+        try:
+            packed = self._packer.resample(frame)
+        except (av.FFmpegError, ValueError):
+            self._packer = None
+            return np.zeros(0, np.float32)
+        return np.concatenate([np.zeros(0, np.float32), *map(_average, packed)])
 
 
 def _average(frame: AudioFrame) -> Samples:

@@ -21,6 +21,9 @@ S = TypeVar("S", bound=Stream)
 # A demuxer that fails this often is not going to find the next good packet.
 _DEMUX_FAILURES = 32
 
+# 16K. A header that claims more would cost gigabytes per picture; such packets fail to decode instead.
+_LARGEST_PICTURE = 1 << 27
+
 # Where a picture that nothing refers to is marked so reliably that leaving it out changes no other picture.
 # Not HEVC: its "non-reference" pictures may still be referred to from a higher temporal layer.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg2video"})
@@ -42,6 +45,10 @@ def read_packets(path: Path, container: InputContainer, *streams: S) -> Iterator
                     yield cast("Packet[S]", packet)
         except av.FFmpegError:
             continue
+        except IndexError:
+            # The end, reached with more tracks than at the beginning (damaged transport streams announce
+            # new ones on the way): PyAV stumbles over them after the last packet.
+            return
         except OSError as error:
             raise reasons.explain(path, error) from error
         return
@@ -55,6 +62,7 @@ class VideoDecoder:
         name = self._context.name
         if stream.metadata.get("alpha_mode") == "1" and _ALPHA_DECODERS.get(name) in av.codecs_available:
             self._context = cast(VideoCodecContext, av.CodecContext.create(_ALPHA_DECODERS[name], "r"))
+        self._context.options = {"max_pixels": str(_LARGEST_PICTURE)}
         self._context.thread_count = threads
         self._context.thread_type = "AUTO"
         self.can_skip = name in _SKIPPABLE

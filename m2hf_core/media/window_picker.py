@@ -24,7 +24,7 @@ _DEEPEST_REORDER = 17
 # Bound of the look-ahead for files with a keyframe only at their start; beyond it packets are decoded unasked.
 _PENDING_BYTES = 64 << 20
 # Reading past packets costs less than a seek until about here (measured, see the README).
-_WORTH_A_JUMP_S = 2
+_WORTH_A_JUMP_S = 1
 
 
 class TimestampsUnclear(Exception):  # noqa: N818 - a change of plan, not a failure

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from m2hf_core.errors import UnreadableMedia
 from m2hf_core.media import read_frames
 
 WriteVideo = Callable[..., Path]
@@ -131,6 +132,14 @@ def test_real_turned_files_are_turned_as_their_manifest_says(shared: Path) -> No
             stored = next(container.decode(video=0)).to_ndarray(format="rgb24")
         # The manifest and rot90 both count counterclockwise.
         assert np.array_equal(first_image(path), np.rot90(stored, entry["rotation"] // 90)), path.name
+
+
+def test_a_picture_of_absurd_size_is_refused(tmp_path: Path, write_video: WriteVideo, monkeypatch) -> None:
+    path = write_video(tmp_path / "plain.mp4", [0, 40])
+    assert first_image(path).shape == (96, 128, 3)
+    monkeypatch.setattr("m2hf_core.media.packets._LARGEST_PICTURE", 96 * 100)
+    with pytest.raises(UnreadableMedia, match="No picture"):
+        first_image(path)
 
 
 def test_longer_side_is_bounded_and_never_enlarged(
