@@ -35,7 +35,11 @@ def find_duration(path: Path, container: InputContainer, size_bytes: int) -> flo
     claimed = _claimed_end(container)
     if claimed is not None and _believable(claimed, container, size_bytes):
         last = _end_near(path, container, claimed)
-        if last is not None and abs(last - claimed) <= max(_TOLERANCE_S, claimed * _TOLERANCE_SHARE):
+        if (
+            last is not None
+            and last > 0
+            and abs(last - claimed) <= max(_TOLERANCE_S, claimed * _TOLERANCE_SHARE)
+        ):
             # What was found is the truth: Matroska claims its end from 0, not from where its tracks begin.
             return float(last)
     with open_media(path) as afresh:

@@ -46,7 +46,7 @@ def probe(path: Path | str) -> MediaInfo:
             frame_rate=float(video.average_rate) if video.average_rate else None,
             has_audio=audio is not None,
             audio_codec=audio.codec_context.name if audio is not None else None,
-            audio_rate=audio.rate if audio is not None else None,
+            audio_rate=(audio.rate or None) if audio is not None else None,
             subtitles=_subtitle_tracks(container),
         )
 

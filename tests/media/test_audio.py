@@ -93,7 +93,9 @@ def test_eight_channels(codec: str, tmp_path: Path, write_video: WriteVideo) -> 
     path = write_video(tmp_path / "eight.mkv", TIMES, audio=[(0.0, eight)], layout="7.1", audio_codec=codec)
     samples = read_audio(path, 48000)
     expected = 0.4 if codec == "flac" else 0.8
-    assert float(np.abs(samples[10000:40000]).max()) == pytest.approx(expected, rel=0.15)  # aac cuts the bass channel
+    assert float(np.abs(samples[10000:40000]).max()) == pytest.approx(
+        expected, rel=0.15
+    )  # aac cuts the bass channel
     assert pitch(samples[10000:40000], 48000) == pytest.approx(400, abs=4)
 
 
