@@ -55,7 +55,12 @@ class S3DExtractor:
         clips = repeat_last(clips, FRAMES_PER_CLIP)
 
         def encode(start: int, stop: int) -> torch.Tensor:
-            frames = torch.from_numpy(clips[start:stop].copy()).to(self._device).permute(0, 1, 4, 2, 3).contiguous()
+            frames = (
+                torch.from_numpy(clips[start:stop].copy())
+                .to(self._device)
+                .permute(0, 1, 4, 2, 3)
+                .contiguous()
+            )
             maps = self._network.avgpool(self._network.features(self._prepare(frames)))
             mean: torch.Tensor = maps.mean(dim=(2, 3, 4))
             return mean

@@ -24,7 +24,7 @@ VERSION = 1
 """Raised when the same weights would give other numbers."""
 AUDIO_WIDTH = 64
 MOTION_WIDTH = 64
-MOTION_PIXELS = 32
+MOTION_PIXELS = 48
 
 
 def conv2d_block(inputs: int, outputs: int) -> nn.Sequential:
@@ -54,30 +54,33 @@ class TinyAudio(nn.Module):
 
 
 class TinyMotion(nn.Module):
-    """uint8 [n, 16, H, W, 3] -> [n, 64] from 32 x 32 pixels and their changes from frame to frame."""
+    """uint8 [n, 16, H, W, 3] -> [n, 64] from what differs from the run's mean picture, at 48 x 48 pixels.
+
+    The strongest answer anywhere in the picture counts, so a place is nothing and a direction everything; four
+    steps of time are kept, which tells an orbit from a straight line.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(6, 16, (3, 5, 5), stride=(1, 2, 2), padding=(1, 2, 2))
-        self.middle = nn.Conv3d(16, 32, 3, stride=2, padding=1)
-        self.last = nn.Conv3d(32, 48, 3, stride=2, padding=1)
-        self.head = nn.Linear(48 * 4 * 2 * 2, MOTION_WIDTH)
+        self.stem = nn.Conv3d(3, 16, (4, 5, 5), stride=2, padding=(1, 2, 2))
+        self.middle = nn.Conv3d(16, 32, 3, stride=(1, 2, 2), padding=1)
+        self.last = nn.Conv3d(32, 64, 3, stride=2, padding=1)
+        self.head = nn.Linear(64 * 4, MOTION_WIDTH)
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
-        maps = F.relu(self.stem(self.see(clips)))
-        maps = F.relu(self.last(F.relu(self.middle(maps))))
-        feature: torch.Tensor = self.head(F.adaptive_avg_pool3d(maps, (4, 2, 2)).flatten(1))
+        maps = F.relu(self.middle(F.relu(self.stem(self.see(clips)))))
+        strongest = F.relu(self.last(maps)).amax(dim=(3, 4))
+        feature: torch.Tensor = self.head(strongest.flatten(1))
         return feature
 
     @staticmethod
     def see(clips: torch.Tensor) -> torch.Tensor:
-        """uint8 [n, t, H, W, 3] -> float [n, 6, t, 32, 32]: pixels, and the change since the frame before."""
+        """uint8 [n, t, H, W, 3] -> float [n, 3, t, 48, 48]: the background is gone, whatever stands still with it."""
         n, t = clips.shape[:2]
-        flat = clips.flatten(0, 1).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        flat = clips.flatten(0, 1).permute(0, 3, 1, 2).float() / 64.0
         small = F.adaptive_avg_pool2d(flat, MOTION_PIXELS)
         small = small.reshape(n, t, 3, MOTION_PIXELS, MOTION_PIXELS).transpose(1, 2)
-        change = F.pad(small[:, :, 1:] - small[:, :, :-1], (0, 0, 0, 0, 1, 0))
-        return torch.cat([small, 4.0 * change], dim=1)
+        return small - small.mean(dim=2, keepdim=True)
 
 
 class TinyAudioExtractor:

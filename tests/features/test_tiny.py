@@ -58,8 +58,8 @@ def test_audio_rows_depend_on_their_own_span_only(audio: TinyAudioExtractor) -> 
 
 
 def test_motion_is_blind_to_the_decoded_size(motion: TinyMotionExtractor) -> None:
-    """Area averaging to 32 pixels: a picture enlarged by a whole factor is the same picture."""
-    small = np.random.default_rng(2).integers(0, 256, (1, 16, 32, 32, 3), dtype=np.uint8)
+    """Area averaging to 48 pixels: a picture enlarged by a whole factor is the same picture."""
+    small = np.random.default_rng(2).integers(0, 256, (1, 16, 48, 48, 3), dtype=np.uint8)
     large = small.repeat(4, axis=2).repeat(3, axis=3)
     np.testing.assert_allclose(motion.encode(small), motion.encode(large), atol=1e-5)
 
