@@ -162,6 +162,8 @@ class SearchAnswer:
     hits: tuple[SearchHit, ...]
     abstained: Mapping[str, str] = field(default_factory=dict)
     blind_spots: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How the query was read where that may surprise, and when later moments follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 def search_json(answer: SearchAnswer, *, explain: bool = False) -> Json:
     """The document of `search --json`; with `explain`, every hit carries its alignment."""
-    return {
+    document: Json = {
         "query": answer.query,
         "fusion": answer.fusion,
         "preset": answer.preset,
@@ -25,6 +25,9 @@ def search_json(answer: SearchAnswer, *, explain: bool = False) -> Json:
         "abstained": dict(answer.abstained),
         "blind_spots": list(answer.blind_spots),
     }
+    if answer.notes:
+        document["notes"] = list(answer.notes)
+    return document
 
 
 def _hit_json(hit: SearchHit, explain: bool) -> Json:
@@ -97,6 +100,8 @@ def search_lines(answer: SearchAnswer) -> Iterable[str]:
         yield f"{branch}: {reason}"
     for spot in answer.blind_spots:
         yield f"not searched: {spot}"
+    for note in answer.notes:
+        yield f"note: {note}"
 
 
 def _why(hit: SearchHit) -> str:

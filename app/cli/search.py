@@ -16,7 +16,12 @@ def add(subparsers: Subparsers) -> None:
         "find the moments that a sentence describes",
         'm2hf-app search "a red square" -k 5',
     )
-    command.add_argument("query", metavar="QUERY", help="what happens in the moment, in plain words")
+    command.add_argument(
+        "query",
+        metavar="QUERY",
+        help="what happens in the moment, in plain words; "
+        'also -word, "exact words", speech:word, filters such as in:Folder, and A > B (see README.md)',
+    )
     command.add_argument("-k", type=count, default=10, metavar="N", help="how many hits (default: 10)")
     command.add_argument(
         "--branches", type=branch_list, metavar="A,B", help="only these of visual,audio,motion,speech"

@@ -14,18 +14,20 @@ from app.services.folders import absolute_path
 from app.services.library import Library
 from m2hf_core.errors import BadQuery, KnownError, ModelsMissing, UsageError
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, CaptionAnswer, Fusion, SearchAnswer
+from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
 from m2hf_core.search.captions import CaptionBank, nearest_captions
-from m2hf_core.search.engine import EncodedQuery, search_gallery, unit_vector
+from m2hf_core.search.engine import UNTRAINED, EncodedQuery, unit_vector
 from m2hf_core.search.gallery import FloatArray, Gallery, unit_rows
 from m2hf_core.search.load import load_gallery
+from m2hf_core.search.narrow import exact_rows, filter_notes, filter_rows
 from m2hf_core.store import captions as bank_rows
 from m2hf_core.store import files, status, transcripts
 from m2hf_core.text import NounExtractor, load_nouns
 from m2hf_core.text.names import words_of
+from m2hf_core.text.query import Query, parse_query
 from m2hf_core.text.tower import TextTower, open_text_tower
 
-MAX_QUERY = 2000
-"""Characters of a query that are read; the text tower itself sees no more than its context."""
+NO_WORDS = "the query has no words for this branch"
 
 
 @dataclass(slots=True)
@@ -50,48 +52,80 @@ class Searcher:
     ) -> SearchAnswer:
         """The k best moments. Raises `BadQuery` for an empty query."""
         began = time.perf_counter()
-        query, notes = self.encode(text)
+        asked = _readable(text)
+        notes = [f"character {note.position + 1}: {note.message}" for note in asked.notes]
+        if not all(step.asks for step in asked.steps):
+            notes.append("Minus and filters only sort and narrow: write what to look for beside them.")
+        notes.extend(self._unheard(asked))
+        steps = [self._step(step) for step in asked.steps]
         encode_ms = (time.perf_counter() - began) * 1000
         chosen = fusion or chosen_fusion(self.library)
-        found = search_gallery(
+        began = time.perf_counter()
+        passing = filter_rows(self.gallery, asked.filters)
+        hits, abstained, follows = search_steps(
             self.gallery,
-            query,
-            self.asleep,
+            steps,
+            passing,
             k=k,
             fusion=chosen,
             branches=branches or BRANCHES,
             explain=explain,
         )
+        if passing is not None and not passing.any():
+            notes.extend(filter_notes(self.gallery, asked.filters))
         return SearchAnswer(
             query=text,
             fusion=chosen,
             preset=self.library.preset.id,
             scorer_id="untrained",
             scorer_state="untrained",
-            took_ms=found.took_ms,
+            took_ms=(time.perf_counter() - began) * 1000,
             encode_ms=encode_ms,
             videos=self.gallery.videos,
             clips=len(self.gallery),
-            hits=found.hits,
-            abstained=found.abstained,
-            blind_spots=(*notes, *self.blind_spots),
+            hits=hits,
+            abstained=abstained,
+            blind_spots=self.blind_spots,
+            notes=(*notes, *follows),
         )
 
     def encode(self, text: str) -> tuple[EncodedQuery, tuple[str, ...]]:
-        """A query as each lane reads it, and what of it was not read."""
-        readable = " ".join(text.split())
-        if not readable:
-            raise BadQuery(
-                "The query is empty.", "Describe what is seen or said, as in: a dog runs on a beach"
-            )
-        notes: tuple[str, ...] = ()
-        if len(readable) > MAX_QUERY:
-            readable = readable[:MAX_QUERY]
-            notes = (f"only the first {MAX_QUERY} characters of the query were read",)
+        """The first moment that a query asks for, as each lane reads it, and what of it was not read."""
+        asked = _readable(text)
+        return self._step(asked).query, tuple(note.message for note in asked.notes)
+
+    def _step(self, asked: Query) -> AskedStep:
+        """One step with everything encoded."""
+        query = self._encoded(asked.text, asked.text_for(Branch.VISUAL), asked.text_for(Branch.SPEECH))
+        asleep = dict(self.asleep)
+        for branch in (Branch.VISUAL, Branch.SPEECH):
+            if not asked.text_for(branch):
+                asleep.setdefault(branch, NO_WORDS)
+        exact = None
+        if asked.exact:
+            with self.library.store.library.reading() as session:
+                exact = exact_rows(self.gallery, session, [phrase.text for phrase in asked.exact])
+        negatives = [
+            EncodedNegative(self._encoded(negative.text, negative.text, negative.text), negative.branch)
+            for negative in asked.negatives
+        ]
+        return AskedStep(query, asleep, negatives, exact)
+
+    def _encoded(self, text: str, seen: str, said: str) -> EncodedQuery:
         visual = None
-        if self.tower is not None:
-            visual = unit_vector(self.tower.encode([readable]).pooled_vector[0].numpy())
-        return EncodedQuery(readable, visual, self.nouns(readable), words_of(readable)), notes
+        if self.tower is not None and seen:
+            visual = unit_vector(self.tower.encode([seen]).pooled_vector[0].numpy())
+        return EncodedQuery(text or seen or said, visual, self.nouns(said), words_of(text))
+
+    def _unheard(self, asked: Query) -> list[str]:
+        """Negatives that no branch can look for."""
+        return [
+            f"character {negative.position + 1}: “{negative.text}” pushes nothing down: "
+            f"{self.asleep.get(branch, UNTRAINED).rstrip('.')}."
+            for step in asked.steps
+            for negative in step.negatives
+            if (branch := negative.branch) in (Branch.AUDIO, Branch.MOTION)
+        ]
 
     def captions(self, target: str, *, k: int = 10, fusion: Fusion | None = None) -> CaptionAnswer:
         """The k captions nearest to VIDEO[@SECONDS] (default: its first clip)."""
@@ -147,6 +181,12 @@ class Searcher:
             vectors=vectors,
             nouns=[self.nouns(text) for text in ordered],
         )
+
+
+def _readable(text: str) -> Query:
+    if not text.strip():
+        raise BadQuery("The query is empty.", "Describe what is seen or said, as in: a dog runs on a beach")
+    return parse_query(text)
 
 
 def open_searcher(library: Library) -> Searcher:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.model.fusion import fuse
-from m2hf_core.model.ranks import ABSTAINED, BoolArray, RankArray, branch_ranks
-from m2hf_core.model.receipt import Receipt, receipts
+from m2hf_core.model.ranks import BoolArray, RankArray, branch_ranks
+from m2hf_core.model.receipt import Receipt
 from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import (
     BRANCHES,
@@ -27,6 +26,7 @@ from m2hf_core.records import (
     SearchHit,
 )
 from m2hf_core.search.gallery import FloatArray, Gallery, unit_rows
+from m2hf_core.search.order import Pool, pool_receipts, rank_pool
 from m2hf_core.text.names import name_score
 
 UNTRAINED = "no trained scorer: sound and movement need one"
@@ -60,6 +60,12 @@ class Scored:
     lanes: Mapping[str, LaneScores]
     abstained: Mapping[str, str] = field(default_factory=dict)
     """Why a branch abstains for the whole query."""
+    pool: BoolArray | None = None
+    """[N] the clips that take part; None = all."""
+    pushed: BoolArray | None = None
+    """[N] the clips that stand behind all others; None = none."""
+    said_at: Mapping[int, float] = field(default_factory=dict)
+    """Row -> second at which exact words are heard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,19 +127,20 @@ def fuse_lanes(
     explain: bool = False,
 ) -> tuple[SearchHit, ...]:
     """Rank the clips over the chosen branches; the name lane takes part whenever it has something to say."""
+    pool = pool_of(gallery, scored, branches)
+    return tuple(hit_of(gallery, scored, pool, found, explain) for found in pool_receipts(pool, fusion, k))
+
+
+def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool:
+    """The pool with the ranks of the chosen branches and of the name lane."""
     active = {name: lane for name, lane in scored.lanes.items() if name in branches or name == NAME_LANE}
-    ranks = branch_ranks(
-        {name: lane.scores for name, lane in active.items()},
+    size = len(gallery)
+    return rank_pool(
+        np.arange(size) if scored.pool is None else np.flatnonzero(scored.pool),
         gallery.ids,
+        {name: lane.scores for name, lane in active.items()},
         {name: lane.abstain for name, lane in active.items()},
-    )
-    if not ranks:
-        return ()
-    best = fuse(ranks, fusion, gallery.ids, top=k)
-    best = best[np.any([ranks[name][best] != ABSTAINED for name in ranks], axis=0)]
-    return tuple(
-        _hit(gallery, scored, active, receipt, explain)
-        for receipt in receipts(ranks, fusion, gallery.ids, best)
+        np.zeros(size, np.bool_) if scored.pushed is None else scored.pushed,
     )
 
 
@@ -169,20 +176,16 @@ def _why_no_speech(gallery: Gallery, query: EncodedQuery) -> str:
     return "no transcript shares a noun with the query"
 
 
-def _hit(
-    gallery: Gallery, scored: Scored, active: Mapping[str, LaneScores], receipt: Receipt, explain: bool
-) -> SearchHit:
-    clip = gallery.clips[receipt.item]
+def hit_of(gallery: Gallery, scored: Scored, pool: Pool, receipt: Receipt, explain: bool) -> SearchHit:
+    """One pool item with everything that is said about it."""
+    row = int(pool.rows[receipt.item])
+    clip = gallery.clips[row]
     branches: dict[str, BranchHit | None] = dict.fromkeys(BRANCHES)
-    for name in active:
-        rank = receipt.ranks[name]
-        if rank is None:
-            if name != NAME_LANE:
-                branches[name] = None
-            continue
-        score = float(active[name].scores[receipt.item])
-        branches[name] = BranchHit(rank, score, _best_moment(gallery, scored.query, name, receipt.item))
-    shared = gallery.nouns[receipt.item] & scored.query.nouns if Branch.SPEECH in active else frozenset[str]()
+    for name, rank in receipt.ranks.items():
+        if rank is not None:
+            score = float(scored.lanes[name].scores[row])
+            branches[name] = BranchHit(rank, score, _best_moment(gallery, scored, name, row))
+    shared = gallery.nouns[row] & scored.query.nouns if Branch.SPEECH in pool.ranks else frozenset[str]()
     return SearchHit(
         rank=receipt.rank,
         clip_id=clip.clip_id,
@@ -195,7 +198,7 @@ def _hit(
         branches=branches,
         without=receipt.without,
         words=tuple(sorted(shared)),
-        alignment=_alignment(gallery, scored.query, active, receipt.item) if explain else (),
+        alignment=_alignment(gallery, scored, pool.ranks, row) if explain else (),
     )
 
 
@@ -208,11 +211,14 @@ def _moment_of_hit(start_s: float, receipt: Receipt, branches: Mapping[str, Bran
     return start_s
 
 
-def _best_moment(gallery: Gallery, query: EncodedQuery, lane: str, row: int) -> float | None:
-    """Where in the clip the lane matches best: the nearest frame, or the line that shares most nouns."""
+def _best_moment(gallery: Gallery, scored: Scored, lane: str, row: int) -> float | None:
+    """Where in the clip the lane matches best: the nearest frame, the exact words, or the line with most nouns."""
+    query = scored.query
     frames, times = gallery.frames[row], gallery.frame_times[row]
     if lane == Branch.VISUAL and frames is not None and times is not None and query.visual is not None:
         return float(times[int(np.argmax(frames @ query.visual))])
+    if lane == Branch.SPEECH and row in scored.said_at:
+        return scored.said_at[row]
     if lane == Branch.SPEECH:
         line = max(gallery.lines[row], key=lambda line: len(line.nouns & query.nouns), default=None)
         return None if line is None else line.start_s
@@ -220,11 +226,12 @@ def _best_moment(gallery: Gallery, query: EncodedQuery, lane: str, row: int) -> 
 
 
 def _alignment(
-    gallery: Gallery, query: EncodedQuery, active: Mapping[str, LaneScores], row: int
+    gallery: Gallery, scored: Scored, active: Collection[str], row: int
 ) -> tuple[AlignedWord, ...]:
     """Untrained, the visual branch weighs the text as a whole; speech names its nouns and their lines."""
     found: list[AlignedWord] = []
-    moment = _best_moment(gallery, query, Branch.VISUAL, row) if Branch.VISUAL in active else None
+    query = scored.query
+    moment = _best_moment(gallery, scored, Branch.VISUAL, row) if Branch.VISUAL in active else None
     if moment is not None:
         found.append(AlignedWord(query.text, Branch.VISUAL, moment, 1.0))
     if Branch.SPEECH in active:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,13 @@ class GalleryClip:
     start_s: float
     end_s: float
     offline: bool = False
+    duration_s: float | None = None
+    """Of the whole video."""
+    modified: date | None = None
+    """The local day on which the file was last changed."""
+    has_sound: bool | None = None
+    has_speech: bool = False
+    """Whether anything is said in the video."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ def test_odd_queries_get_an_answer(run, indexed, text) -> None:
     said = run("search", "--json", "--data-dir", indexed[0], "--", text)
     assert said.code == 0, said.err
     assert said.json["gallery"]["clips"] == 3
-    if len(text) > 2000:
-        assert any("first 2000 characters" in spot for spot in said.json["blind_spots"])
+    if len(text) > 1000:
+        assert "character 1001: Only the first 1000 characters are searched." in said.json["notes"]
 
 
 def test_wrong_usage(run, indexed) -> None:

@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.cli.main import build_parser
+from app.services.library import open_library
+from app.services.searching import open_searcher
+from m2hf_core.records import FUSIONS, Fusion
 
 Run = Callable[..., object]
 
@@ -167,3 +172,71 @@ def test_help_is_complete() -> None:
     text = parser.format_help()
     for command in ("demo", "index", "search", "captions", "status", "failures", "models", "doctor"):
         assert command in text
+
+
+def test_search_speaks_its_query_language(run, indexed) -> None:
+    data, _ = indexed
+
+    def found(query: str, *options: str):
+        return run("search", "--data-dir", data, "--json", *options, "--", query).json
+
+    def names(query: str) -> list[str]:
+        return [Path(hit["video"]).stem for hit in found(query)["hits"]]
+
+    plain = found("harbour bread")
+    assert {Path(hit["video"]).stem for hit in plain["hits"]} == {"harbour_morning", "kitchen"}
+    assert "notes" not in plain
+    assert names("harbour bread -engine") == ["kitchen", "harbour_morning"]
+    assert names("harbour bread -walnuts") == ["harbour_morning", "kitchen"]
+    exact = found('"stole his"')
+    assert [hit["branches"]["speech"] for hit in exact["hits"]] == [{"rank": 1, "score": 1.0, "best_s": 1.0}]
+    assert names('"his stole"') == []
+    part = found("speech:bread harbour")
+    assert {Path(hit["video"]).stem: hit["won_by"] for hit in part["hits"]} == {
+        "harbour_morning": ["name"],
+        "kitchen": ["speech"],
+    }
+    assert "trained scorer" in found("audio:barking")["abstained"]["audio"]
+    assert names("quiet has:speech longer:1h") == []
+    assert names("quiet type:mp4 in:videos after:2020 shorter:1h longer:1s") == ["quiet"]
+    odd = found("bread type:foo -motion:fast")
+    assert odd["gallery"] == {"videos": 3, "clips": 3}
+    assert odd["notes"] == [
+        "character 16: “fast” pushes nothing down: no trained scorer: sound and movement need one.",
+        "No video is of type “foo”.",
+    ]
+    assert found("bread > engine")["hits"] == [], "they are in different videos"
+    assert found("-bread")["notes"] == [
+        "Minus and filters only sort and narrow: write what to look for beside them."
+    ]
+
+
+def test_any_text_gets_an_answer(indexed) -> None:
+    data, _ = indexed
+    pieces = st.sampled_from(
+        [
+            "bread",
+            "-engine",
+            '"stole his"',
+            '"',
+            "> ",
+            "in:videos",
+            "before:2",
+            "speech:",
+            "has:",
+            "type:mp4,",
+            "-",
+        ]
+    )
+    texts = st.one_of(st.text(), st.lists(pieces, max_size=8).map(" ".join))
+    with open_library(data) as library:
+        searcher = open_searcher(library)
+
+        @settings(max_examples=60)
+        @given(text=texts.filter(str.strip), fusion=st.sampled_from(FUSIONS))
+        def check(text: str, fusion: Fusion) -> None:
+            answer = searcher.search(text, fusion=fusion)
+            assert [hit.rank for hit in answer.hits] == list(range(1, len(answer.hits) + 1))
+            assert all(note.endswith(".") for note in answer.notes)
+
+        check()

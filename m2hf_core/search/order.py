@@ -1,0 +1,103 @@
+"""Order one step's pool: the fused order, with what was pushed down behind everything else.
+
+A pushed clip stands behind the others in every lane and in the list, but it stays in it. Its receipt is exact: the
+same order is made again without each lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from m2hf_core.model.fusion import Places, fuse
+from m2hf_core.model.ranks import ABSTAINED, BoolArray, FloatArray, RankArray, branch_ranks
+from m2hf_core.model.receipt import Receipt, receipts
+from m2hf_core.records import Fusion
+
+Order = Callable[[str], Places]
+"""Makes an order again with one lane left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The clips that a step ranks."""
+
+    rows: npt.NDArray[np.int64]
+    """[n] rows of the gallery, ascending."""
+    ids: npt.NDArray[np.int64]
+    """[n] clip ids."""
+    ranks: Mapping[str, RankArray]
+    """[n] per active lane."""
+    pushed: BoolArray
+    """[n] True for what stands behind all others."""
+
+
+def rank_pool(
+    rows: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int64],
+    scores: Mapping[str, FloatArray],
+    abstain: Mapping[str, BoolArray],
+    pushed: BoolArray,
+) -> Pool:
+    """Rank every lane inside the pool `rows` [n]; `ids`, `scores`, `abstain`, `pushed` [N] are the gallery's."""
+    own = {name: values[rows] for name, values in scores.items()}
+    silent = {name: values[rows] for name, values in abstain.items()}
+    down = pushed[rows]
+    if not down.any():
+        return Pool(rows, ids[rows], branch_ranks(own, ids[rows], silent), down)
+    # Ranked apart and put behind: the same places as with lowered scores, and no float is touched.
+    upper = branch_ranks(own, ids[rows], {name: values | down for name, values in silent.items()})
+    lower = branch_ranks(own, ids[rows], {name: values | ~down for name, values in silent.items()})
+    ranks = {}
+    for name in own:
+        values = upper.get(name, np.full(len(rows), ABSTAINED, np.int32))
+        if name in lower:
+            ahead = np.int32(np.count_nonzero(values != ABSTAINED))
+            values = np.where(
+                lower[name] == ABSTAINED, values, lower[name] + ahead * (lower[name] != ABSTAINED)
+            )
+        if (values != ABSTAINED).any():
+            ranks[name] = values.astype(np.int32)
+    return Pool(rows, ids[rows], ranks, down)
+
+
+def order_pool(pool: Pool, ranks: Mapping[str, RankArray], fusion: Fusion, top: int | None = None) -> Places:
+    """Pool positions that some lane ranks, best first, what is pushed down last; `ranks` may lack lanes."""
+    if not ranks:
+        return np.empty(0, np.int64)
+    best = fuse(ranks, fusion, pool.ids, top=None if pool.pushed.any() else top)
+    best = best[np.any([values[best] != ABSTAINED for values in ranks.values()], axis=0)]
+    down = pool.pushed[best]
+    return np.concatenate([best[~down], best[down]])[:top]
+
+
+def left_out(pool: Pool, lane: str) -> dict[str, RankArray]:
+    """The pool's ranks without those of one lane."""
+    return {name: values for name, values in pool.ranks.items() if name != lane}
+
+
+def pool_receipts(pool: Pool, fusion: Fusion, k: int) -> list[Receipt]:
+    """Receipts of the first k."""
+    best = order_pool(pool, pool.ranks, fusion, k)
+    if not pool.pushed.any():
+        return receipts(pool.ranks, fusion, pool.ids, best)
+    return reordered_receipts(pool, fusion, best, lambda lane: order_pool(pool, left_out(pool, lane), fusion))
+
+
+def reordered_receipts(pool: Pool, fusion: Fusion, best: Places, order: Order) -> list[Receipt]:
+    """Receipts of `best` [H], the head of an order that is more than a fusion: made again without each lane."""
+    without = {}
+    for lane in pool.ranks:
+        without[lane] = {item: rank for rank, item in enumerate(order(lane).tolist(), 1)}
+    beyond = f"beyond {len(pool.rows)}"
+    return [
+        replace(
+            receipt,
+            rank=rank,
+            without={lane: places.get(receipt.item, beyond) for lane, places in without.items()},
+        )
+        for rank, receipt in enumerate(receipts(pool.ranks, fusion, pool.ids, best), 1)
+    ]
