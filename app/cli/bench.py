@@ -9,7 +9,7 @@ from app.cli.common import Subparsers, add_command, print_json
 
 def add(subparsers: Subparsers) -> None:
     bench = add_command(
-        subparsers, "bench", "measure this machine", "m2hf-app bench train --what forward", with_json=False
+        subparsers, "bench", "measure this machine", "m2hf-app bench train --what forward", group=True
     )
     actions = bench.add_subparsers(dest="action", metavar="ACTION", required=True)
     training = add_command(actions, "train", "the scorer's own speed", "m2hf-app bench train --what forward")

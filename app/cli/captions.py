@@ -29,7 +29,7 @@ def _add_bank(subparsers: Subparsers) -> None:
         "caption",
         "add, import or list the captions to search",
         "m2hf-app caption list",
-        with_json=False,
+        group=True,
     )
     actions = bank.add_subparsers(dest="action", metavar="ACTION", required=True)
     adding = add_command(
@@ -67,7 +67,7 @@ def run_add(args: argparse.Namespace) -> int:
     from app.services.bank import add_caption
     from app.services.library import open_library
 
-    with open_library(args.data_dir, create=True) as library:
+    with open_library(args.data_dir, mode="create") as library:
         caption = add_caption(library, args.text, args.video)
     if args.json:
         print_json(caption)
@@ -80,7 +80,7 @@ def run_import(args: argparse.Namespace) -> int:
     from app.services.bank import import_captions
     from app.services.library import open_library
 
-    with open_library(args.data_dir, create=True) as library, shown_progress() as progress:
+    with open_library(args.data_dir, mode="create") as library, shown_progress() as progress:
         added = import_captions(library, args.file, args.source, progress)
     if args.json:
         print_json({"added": added})

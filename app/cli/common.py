@@ -19,27 +19,28 @@ Subparsers = Any
 
 
 def add_command(
-    subparsers: Subparsers, name: str, summary: str, example: str, *, with_json: bool = True
+    subparsers: Subparsers, name: str, summary: str, example: str, *, group: bool = False
 ) -> argparse.ArgumentParser:
-    """A command with the options that every one of them takes."""
+    """A command with the options that every one of them takes; a `group` only holds further commands."""
     command: argparse.ArgumentParser = subparsers.add_parser(
         name, help=summary, description=summary, epilog=f"Example: {example}"
     )
+    if group:
+        return command
     command.add_argument(
         "--data-dir",
         type=Path,
         metavar="DIR",
         help="the library's data folder (default: M2HF_DATA_DIR, else the system's place for application data)",
     )
-    if with_json:
-        command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     return command
 
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout. Paths that are no valid text are written with escapes, never refused."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
-    write(text)
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    write(json.dumps(document, indent=1, ensure_ascii=plain, default=str))
 
 
 def write(text: str = "") -> None:

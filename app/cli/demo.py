@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.search import count
 
 
 def add(subparsers: Subparsers) -> None:
@@ -17,12 +18,19 @@ def add(subparsers: Subparsers) -> None:
     )
     command.add_argument("--headless", action="store_true", help="print only, open no window")
     command.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="which demo library is drawn (default: 0)"
+        "--seed", type=whole, default=0, metavar="S", help="which demo library is drawn (default: 0)"
     )
     command.add_argument(
-        "--seeds", type=int, metavar="N", help="draw N libraries, seeds 0 to N-1, and average"
+        "--seeds", type=count, metavar="N", help="draw N libraries, seeds 0 to N-1, and average"
     )
     command.set_defaults(run=run)
+
+
+def whole(text: str) -> int:
+    """A seed: any whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

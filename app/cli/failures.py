@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from app.services.library import open_library
     from app.services.status import list_failures, retry_failures
 
-    with open_library(args.data_dir) as library:
+    with open_library(args.data_dir, mode="write" if args.retry else "read") as library:
         failures = list_failures(library)
         retried = retry_failures(library) if args.retry else 0
     if args.json:

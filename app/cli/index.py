@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from app.services.library import open_library
 
     with (
-        open_library(args.data_dir, preset=args.preset, create=True) as library,
+        open_library(args.data_dir, preset=args.preset, mode="create") as library,
         shown_progress() as progress,
     ):
         report = index_folders(library, args.folders, device=args.device, progress=progress)

@@ -10,7 +10,7 @@ from app.cli.common import Subparsers, add_command, print_json, write
 
 def add(subparsers: Subparsers) -> None:
     library = add_command(
-        subparsers, "library", "add, remove or list watched folders", "m2hf-app library list", with_json=False
+        subparsers, "library", "add, remove or list watched folders", "m2hf-app library list", group=True
     )
     actions = library.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, summary, function in (
@@ -33,7 +33,7 @@ def run_add(args: argparse.Namespace) -> int:
     from app.services.folders import add_folders
     from app.services.library import open_library
 
-    with open_library(args.data_dir, create=True) as library:
+    with open_library(args.data_dir, mode="create") as library:
         return _show(add_folders(library, args.folders), as_json=args.json)
 
 
@@ -41,7 +41,7 @@ def run_remove(args: argparse.Namespace) -> int:
     from app.services.folders import remove_folders
     from app.services.library import open_library
 
-    with open_library(args.data_dir, create=True) as library:
+    with open_library(args.data_dir, mode="write") as library:
         return _show(remove_folders(library, args.folders), as_json=args.json)
 
 
@@ -57,7 +57,7 @@ def run_forget(args: argparse.Namespace) -> int:
     from app.services.folders import forget_target
     from app.services.library import open_library
 
-    with open_library(args.data_dir, create=True) as library:
+    with open_library(args.data_dir, mode="write") as library:
         forgotten = forget_target(library, args.target)
     if args.json:
         print_json({"videos": forgotten})

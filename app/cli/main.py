@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = build_parser().parse_args(argv)
         code: int = args.run(args)
+        sys.stdout.flush()
     except KnownError as error:
         _say(f"m2hf-app: {error}")
         if error.detail and os.environ.get("M2HF_DEBUG"):
@@ -60,7 +61,6 @@ def run() -> None:
     """The console script."""
     try:
         code = main()
-        sys.stdout.flush()
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     sys.exit(code)

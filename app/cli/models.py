@@ -14,7 +14,7 @@ def add(subparsers: Subparsers) -> None:
         "models",
         "list, prepare, import or verify weights",
         "m2hf-app models list",
-        with_json=False,
+        group=True,
     )
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
     add_command(actions, "list", "list presets and their files", "m2hf-app models list").set_defaults(

@@ -13,7 +13,7 @@ def add(subparsers: Subparsers) -> None:
         "settings",
         "read or change settings",
         "m2hf-app settings set preset fast",
-        with_json=False,
+        group=True,
     )
     actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
     getting = add_command(actions, "get", "print one setting", "m2hf-app settings get preset")
@@ -28,9 +28,8 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run_get(args: argparse.Namespace) -> int:
-    from m2hf_core.config.settings import Settings
-
     from m2hf_core.config.paths import open_paths
+    from m2hf_core.config.settings import Settings
 
     value = Settings.load(open_paths(args.data_dir)).get(args.name)
     if args.json:
@@ -41,9 +40,8 @@ def run_get(args: argparse.Namespace) -> int:
 
 
 def run_set(args: argparse.Namespace) -> int:
-    from m2hf_core.config.settings import Settings
-
     from m2hf_core.config.paths import open_paths
+    from m2hf_core.config.settings import Settings
 
     settings = Settings.load(open_paths(args.data_dir))
     settings.set(args.name, args.value)
@@ -55,10 +53,9 @@ def run_set(args: argparse.Namespace) -> int:
 
 
 def run_list(args: argparse.Namespace) -> int:
-    from m2hf_core.config.settings import Settings
-
     from app.cli.render import table
     from m2hf_core.config.paths import open_paths
+    from m2hf_core.config.settings import Settings
 
     rows = Settings.load(open_paths(args.data_dir)).describe()
     if args.json:

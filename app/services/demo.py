@@ -55,9 +55,13 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> DemoReport:
     videos = folder / "videos"
     paths = render_library(drawn.specs, videos, progress=progress)
     seconds["render"] = time.monotonic() - began
-    with open_library(folder / "library", preset="demo", create=True) as library:
+    with open_library(folder / "library", preset="demo", mode="create") as library:
         began = time.monotonic()
         report = index_folders(library, [videos], device="cpu", progress=progress)
+        if report.asleep:
+            raise KnownError(
+                f"The demo's own models are missing ({', '.join(report.asleep)}).", "Install again."
+            )
         if report.drained.failed:
             raise KnownError(
                 f"{report.drained.failed} of the demo's own clips could not be indexed.",

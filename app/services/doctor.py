@@ -14,7 +14,7 @@ from m2hf_core.config.paths import open_paths
 from m2hf_core.config.settings import Settings
 from m2hf_core.errors import KnownError
 from m2hf_core.hub import get_preset, load_manifest, missing
-from m2hf_core.store import health, open_store
+from m2hf_core.store import WriterLock, health, open_store
 from m2hf_core.text import load_nouns
 
 NEEDED_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus", "vorbis")
@@ -81,12 +81,12 @@ def _codecs() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for package, extra, loss in (
-        ("PySide6", "gui", "there is no window; every operation is on the command line"),
-        ("hnswlib", "ann", "the exact index serves, which is enough for a library of this size"),
+    for package, loss in (
+        ("PySide6", "there is no window; every operation is on the command line"),
+        ("hnswlib", "the exact index serves, which is enough for a library of this size"),
     ):
         there = importlib.util.find_spec(package) is not None
-        remedy = "" if there else f"pip install 'm2hf-app[{extra}]'"
+        remedy = "" if there else f"pip install {package}"
         yield Finding(
             package, there, "installed" if there else f"not installed: {loss}", remedy, needed=False
         )
@@ -146,14 +146,16 @@ def _library(data_dir: Path | None) -> Iterator[Finding]:
     try:
         with open_store(paths) as store:
             for notice in store.notices:
-                yield Finding("library", False, notice)
+                yield Finding("library", False, notice, "m2hf-app index")
             wrong = health.findings(store)
             if not wrong:
                 yield Finding("library", True, f"{paths.data} is sound")
                 return
             for sentence in wrong:
-                yield Finding("library", False, sentence)
-            for done in health.repair(store):
+                yield Finding("library", False, sentence, "It is mended now where it can be; see below.")
+            with WriterLock(paths.writer_lock):
+                mended = health.repair(store)
+            for done in mended:
                 yield Finding("repair", True, done, "m2hf-app index", needed=False)
     except KnownError as error:
         yield Finding("library", False, error.sentence, error.hint)

@@ -21,6 +21,14 @@ def absolute_path(path: Path) -> Path:
 def resolve_folder(path: Path) -> Path:
     """The absolute form of a folder that is there. A file is wrong usage, a missing folder a failure."""
     absolute = absolute_path(path)
+    try:
+        absolute.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise KnownError(
+            f"{absolute} cannot be opened ({error.strerror}).", "Check its name and your rights."
+        ) from error
     if absolute.is_file():
         raise UsageError(f"{absolute} is a file, not a folder.", "Give the folder that it lies in.")
     if not absolute.is_dir():
@@ -41,26 +49,24 @@ def add_folders(library: Library, paths: Sequence[Path]) -> list[dict[str, objec
 
 
 def remove_folders(library: Library, paths: Sequence[Path]) -> list[dict[str, object]]:
-    """Stop watching these folders and drop their paths; returns those that are left.
-
-    What was extracted stays as long as another folder holds the same video.
-    """
-    with WriterLock(library.paths.writer_lock), library.store.library.writing() as session:
-        known = {row.path: row.folder_id for row in folders.list_folders(session)}
+    """Stop watching these folders; returns those that are left. What was extracted stays searchable."""
+    with library.store.library.writing() as session:
+        known = {row.path: row.folder_id for row in folders.list_folders(session) if row.watched}
         for path in paths:
             absolute = str(absolute_path(path))
             if absolute not in known:
-                raise KnownError(f"{absolute} is not a folder of this library.", "See: m2hf-app library list")
-            folders.remove_folder(session, known[absolute])
-    forget.sweep(library.store)
+                raise KnownError(f"{absolute} is not watched.", "See: m2hf-app library list")
+            folders.unwatch_folder(session, known[absolute])
     return list_folders(library)
 
 
 def list_folders(library: Library) -> list[dict[str, object]]:
-    """Every folder with its state and how many video files it holds."""
+    """Every watched folder with its state and how many videos it holds."""
     with library.store.library.reading() as session:
         found: list[dict[str, object]] = []
         for row in folders.list_folders(session):
+            if not row.watched:
+                continue
             known = files.known_paths(session, row.folder_id).values()
             videos = len({path.video_id for path in known if path.state != "gone"})
             found.append(
@@ -68,7 +74,6 @@ def list_folders(library: Library) -> list[dict[str, object]]:
                     "id": row.folder_id,
                     "path": row.path,
                     "state": row.state,
-                    "watched": row.watched,
                     "videos": videos,
                 }
             )

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.services.folders import resolve_folder
-from app.services.library import KINDS, Library, Offer
+from app.services.library import KINDS, Library, Offer, weights_here
 from app.workers.messages import Ready, WorkerConfig
 from app.workers.supervisor import DrainReport, Supervisor
-from m2hf_core.errors import KnownError
+from m2hf_core.config.settings import DECLARED
+from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
 from m2hf_core.progress import Progress
 from m2hf_core.store import WriterLock, files, folders, jobs, status
@@ -76,40 +77,66 @@ def index_folders(
         ]
         with library.store.library.reading() as session:
             before = status.status(session).seconds_done
-        config = WorkerConfig(
-            preset=library.preset.id,
-            device=device or str(library.settings.get("device")),
-            threads=max(1, os.cpu_count() or 1),
-            staging=library.paths.staging,
-            posters=library.paths.thumbnails,
-        )
+        configs = [
+            WorkerConfig(
+                preset=library.preset.id,
+                device=name,
+                threads=max(1, os.cpu_count() or 1),
+                staging=library.paths.staging,
+                posters=library.paths.thumbnails,
+            )
+            for name in _devices(library, device)
+        ]
         drained = DrainReport()
-        if _present_videos(library):  # an empty library needs no worker, whose start takes seconds
-            supervisor = Supervisor(library.store, config, progress)
+        if _anything_to_do(library):  # the start of a worker takes seconds
+            supervisor = Supervisor(library.store, configs, progress)
             drained = supervisor.drain(lambda ready: _queue_missing(library, ready))
         with library.store.library.reading() as session:
             after = status.status(session).seconds_done
     return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
 
 
+def _devices(library: Library, asked: str | None) -> list[str]:
+    """`cuda:0,cuda:1` is one worker on each. Raises `UsageError` for a word that names no device."""
+    if asked is None:
+        return str(library.settings.get("device")).split(",")
+    try:
+        return str(DECLARED["device"].parse(asked)).split(",")
+    except ValueError as error:
+        raise UsageError(f"{asked!r} is no device: {error}.") from error
+
+
 def _folders_to_index(library: Library, paths: Sequence[Path]) -> list[tuple[int, Path]]:
     resolved = [resolve_folder(path) for path in paths]
     with library.store.library.writing() as session:
         if resolved:
-            return [(folders.add_folder(session, path, watched=False), path) for path in resolved]
-        known = [(row.folder_id, Path(row.path)) for row in folders.list_folders(session)]
+            return [(folders.add_folder(session, path), path) for path in resolved]
+        known = [(row.folder_id, Path(row.path)) for row in folders.list_folders(session) if row.watched]
     if not known:
-        raise KnownError("This library has no folder yet.", "Name one, as in: m2hf-app index ~/Videos")
+        raise KnownError("This library watches no folder yet.", "Name one, as in: m2hf-app index ~/Videos")
     return known
 
 
 def _queue_missing(library: Library, ready: Ready) -> None:
     """Queue every video that lacks something the workers offer."""
     asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
-    library.remember_offer(Offer(ready.offered, asleep))
+    library.remember_offer(Offer(ready.offered, asleep, weights_here(library.preset)))
     present = _present_videos(library)
     with library.store.library.writing() as session:
         jobs.queue(session, present, ready.offered.values())
+
+
+def _anything_to_do(library: Library) -> bool:
+    """Whether some video lacks what the workers would offer, as far as can be told without starting one."""
+    present = _present_videos(library)
+    offer = library.offer()
+    if present and (not offer.fingerprints or list(offer.weights) != weights_here(library.preset)):
+        return True
+    with library.store.library.writing() as session:
+        jobs.release_abandoned(session)
+        jobs.queue(session, present, offer.fingerprints.values())
+        counts = jobs.counts(session)
+    return counts["queued"] > 0
 
 
 def _present_videos(library: Library) -> list[int]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from m2hf_core.config.settings import Settings
+from typing import Literal
 
 from m2hf_core.config.paths import Paths, open_paths
-from m2hf_core.hub import Preset, get_preset
+from m2hf_core.config.settings import Settings
+from m2hf_core.hub import Preset, get_preset, load_manifest, locate
 from m2hf_core.store import Store, meta, open_store
 
 KINDS = ("clip", "vggish", "s3d", "speech")
@@ -24,6 +24,8 @@ class Offer:
 
     fingerprints: Mapping[str, str]
     asleep: Mapping[str, str]
+    weights: Sequence[tuple[str, str, int, int]] = ()
+    """What they were made of: id, path, size and time of change of every file of the preset that was here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +46,42 @@ class Library:
         """What is extracted under this preset; empty before the first `index`."""
         with self.store.library.reading() as session:
             stored = meta.get_value(session, _offer_key(self.preset))
-        document = json.loads(stored) if stored else {"fingerprints": {}, "asleep": {}}
-        return Offer(document["fingerprints"], document["asleep"])
+        document = json.loads(stored) if stored else {"fingerprints": {}, "asleep": {}, "weights": []}
+        weights = [(name, path, size, mtime) for name, path, size, mtime in document["weights"]]
+        return Offer(document["fingerprints"], document["asleep"], weights)
 
     def remember_offer(self, offer: Offer) -> None:
         """Note what the workers offer, so that searching need not load a network to know it."""
-        document = json.dumps(
-            {"fingerprints": dict(offer.fingerprints), "asleep": dict(offer.asleep)}, sort_keys=True
-        )
+        document = json.dumps(asdict(offer), sort_keys=True)
         with self.store.library.writing() as session:
             meta.put_value(session, _offer_key(self.preset), document)
 
 
 @contextmanager
 def open_library(
-    data_dir: Path | None, *, preset: str | None = None, create: bool = False
+    data_dir: Path | None, *, preset: str | None = None, mode: Literal["read", "write", "create"] = "read"
 ) -> Iterator[Library]:
     """Open the library in `data_dir` (None: the usual place). Raises `StoreError`, `UsageError`.
 
-    `preset` overrides the setting. Without `create` a missing library is an error that says how to make one.
+    `preset` overrides the setting. A missing library is an error that says how to make one, but for `create`.
     """
     paths = open_paths(data_dir)
     settings = Settings.load(paths)
     chosen = get_preset(preset or str(settings.get("preset")))
-    with open_store(paths, read_only=not create) as store:
+    read_only = mode == "read" or (mode == "write" and not paths.library_db.is_file())
+    with open_store(paths, read_only=read_only) as store:
         yield Library(paths, settings, store, chosen)
+
+
+def weights_here(preset: Preset) -> list[tuple[str, str, int, int]]:
+    """The files of a preset that are on this machine, so that a changed one is noticed without reading it."""
+    found = []
+    for weight in load_manifest().files(preset):
+        path = locate(weight)
+        if path is not None:
+            status = path.stat()
+            found.append((weight.id, str(path), status.st_size, status.st_mtime_ns))
+    return found
 
 
 def _offer_key(preset: Preset) -> str:

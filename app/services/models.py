@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from m2hf_core.hub import get_preset, load_manifest, missing
+from m2hf_core.hub import WeightFile, get_preset, load_manifest, locate, missing
 from m2hf_core.hub.carry import import_folder
 from m2hf_core.hub.place import megabytes
 from m2hf_core.hub.prepare import plan, prepare
@@ -20,7 +20,7 @@ def list_presets() -> list[dict[str, object]]:
     for preset in manifest.presets.values():
         files = manifest.files(preset)
         absent = {weight.id for weight in missing(preset)}
-        sizes = [weight.size_bytes for weight in files]
+        sizes = [_size(weight) for weight in files]
         known = megabytes(sum(size for size in sizes if size is not None))
         found.append(
             {
@@ -50,6 +50,12 @@ def list_presets() -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _size(weight: WeightFile) -> int | None:
+    """What the manifest says, else the size of the file that is here."""
+    path = locate(weight) if weight.size_bytes is None else None
+    return weight.size_bytes if path is None else path.stat().st_size
 
 
 def describe_preparation(preset_id: str) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ STOP_GRACE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a worker may take before it counts as stuck; both grow with the file's duration."""
+    """How long a worker may take before it counts as stuck."""
 
-    silent_s: float = 120.0
-    """Without any sign of life; the slowest single batch on a slow CPU stays well below."""
+    silent_s: float = 300.0
+    """Without any sign of life. One comes after each batch, of 8 frames at most: for the largest network on a slow
+    processor that is a minute."""
     wall_s: float = 300.0
     wall_per_video_s: float = 60.0
 

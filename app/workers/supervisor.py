@@ -6,11 +6,11 @@ stands still costs its file one attempt, never the queue.
 
 from __future__ import annotations
 
-import math
 import multiprocessing.connection
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from m2hf_core.errors import KnownError
 from m2hf_core.ingest.commit import commit_staged
 from m2hf_core.progress import Progress
 from m2hf_core.store import Store, features, jobs, status
+from m2hf_core.store.trouble import translating
 
 LEASE_S = 600.0
 LOOK_EVERY_S = 0.1
+COUNT_EVERY_S = 1.0
 MAX_ATTEMPTS = 2
 UNKNOWN_S = 60.0
 """What an unopened file counts in the estimate before any is finished."""
@@ -46,18 +48,17 @@ class Supervisor:
     def __init__(
         self,
         store: Store,
-        config: WorkerConfig,
+        configs: Sequence[WorkerConfig],
         progress: Progress,
-        *,
-        workers: int = 1,
         limits: Limits | None = None,
     ) -> None:
-        self._store, self._config, self._progress = store, config, progress
+        """One worker per configuration, that is per device."""
+        self._store, self._configs, self._progress = store, configs, progress
         self._limits = limits or Limits()
-        self._count = workers
         self._workers: list[WorkerProcess] = []
         self._leases: dict[int, jobs.Lease] = {}
         self._clip_extractor: str | None = None
+        self._count_again = 0.0
         self.report = DrainReport()
 
     def drain(self, on_ready: Callable[[Ready], None]) -> DrainReport:
@@ -67,9 +68,9 @@ class Supervisor:
         """
         self._sweep_staging()
         with self._store.library.writing() as session:
-            jobs.release_expired(session, math.inf)  # we hold the lock, so whoever leased them is gone
+            jobs.release_abandoned(session)  # we hold the lock, so whoever leased them is gone
         self._progress.start("load models")
-        self._workers = [WorkerProcess(self._config, number) for number in range(self._count)]
+        self._workers = [WorkerProcess(config, number) for number, config in enumerate(self._configs)]
         cleanly = False
         try:
             offers = [self._await_ready(worker) for worker in self._workers]
@@ -142,11 +143,7 @@ class Supervisor:
                 worker.beat(report.stage, report.done_s, report.total_s)
             case Done():
                 self._progress.step("save")
-                lease = self._leases.pop(report.job_id)
-                extraction = commit_staged(self._store, lease, report.staged, self._clip_extractor)
-                for stage, seconds in extraction.seconds.items():
-                    self.report.seconds[stage] = self.report.seconds.get(stage, 0.0) + seconds
-                self.report.ready += 1
+                self._commit(self._leases.pop(report.job_id), report.staged)
                 worker.finish_task()
             case Failed(kind="machine"):
                 raise KnownError(report.reason, report.hint, report.detail)
@@ -159,6 +156,25 @@ class Supervisor:
                 self.report.failed += 1
                 worker.finish_task()
 
+    def _commit(self, lease: jobs.Lease, staged: Path) -> None:
+        """Store a result. One that the store cannot hold is this file's failure, not the run's."""
+        try:
+            extraction = commit_staged(self._store, lease, staged, self._clip_extractor)
+        except ValueError as error:
+            staged.unlink(missing_ok=True)
+            self._fail(lease, "save", f"The result cannot be stored ({error}).", RETRY_HINT)
+            return
+        for stage, seconds in extraction.seconds.items():
+            self.report.seconds[stage] = self.report.seconds.get(stage, 0.0) + seconds
+        self.report.ready += 1
+
+    def _fail(self, lease: jobs.Lease, stage: str, reason: str, hint: str) -> None:
+        """Record a failure. A file that has gone away meanwhile is not at fault: the next run tries it again."""
+        there = os.access(lease.path, os.R_OK)
+        with self._store.library.writing() as session:
+            jobs.fail(session, lease.job_id, stage, reason, hint, quarantine=there)
+        self.report.failed += 1
+
     def _replace_broken(self) -> None:
         for worker in list(self._workers):
             why = worker.stuck(self._limits)
@@ -170,29 +186,35 @@ class Supervisor:
         task, stage = worker.task, worker.stage
         worker.stop(at_once=True)
         if task is not None:
-            with self._store.library.writing() as session:
-                if self._leases.pop(task.job_id).attempts >= MAX_ATTEMPTS:
-                    jobs.fail(session, task.job_id, stage, reason, RETRY_HINT, quarantine=True)
-                    self.report.failed += 1
-                else:
+            lease = self._leases.pop(task.job_id)
+            if lease.attempts >= MAX_ATTEMPTS:
+                self._fail(lease, stage, reason, RETRY_HINT)
+            else:
+                with self._store.library.writing() as session:
                     jobs.release_owned_by(session, worker.owner)
         self._workers.remove(worker)
-        replacement = WorkerProcess(self._config, worker.number)
+        replacement = WorkerProcess(self._configs[worker.number], worker.number)
         self._workers.append(replacement)
         self.report.respawned += 1
         self._await_ready(replacement)
 
     def _show_progress(self) -> None:
+        """Once a second is often enough to count the whole library."""
+        if time.monotonic() < self._count_again:
+            return
+        self._count_again = time.monotonic() + COUNT_EVERY_S
         with self._store.library.reading() as session:
             now = status.status(session)
         running = sum(worker.done_s for worker in self._workers)
         self._progress.update(now.seconds_done + running, now.seconds_done + estimated_left(now))
 
     def _sweep_staging(self) -> None:
-        self._config.staging.mkdir(parents=True, exist_ok=True)
-        self._config.posters.mkdir(parents=True, exist_ok=True)
-        for leftover in self._config.staging.iterdir():
-            leftover.unlink()
+        config = self._configs[0]
+        with translating(config.staging):
+            config.staging.mkdir(parents=True, exist_ok=True)
+            config.posters.mkdir(parents=True, exist_ok=True)
+            for leftover in config.staging.iterdir():
+                leftover.unlink()
 
 
 def estimated_left(now: status.Status) -> float:

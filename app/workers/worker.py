@@ -13,11 +13,10 @@ import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
-from m2hf_core.errors import KnownError
+from m2hf_core.errors import DiskFull, KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.store.trouble import disk_full
 
@@ -110,10 +109,14 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
             write_staged(extraction, staged)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise
+        except DiskFull as error:
+            pipe.send(
+                Failed(task.job_id, progress.stage, error.sentence, error.hint, error.detail, "machine")
+            )
         except KnownError as error:
             pipe.send(Failed(task.job_id, progress.stage, error.sentence, error.hint, error.detail))
         except OSError as error:
-            pipe.send(_cannot_write(task, progress.stage, config.staging, error))
+            pipe.send(_operating_system(task, progress.stage, config, error))
         except Exception as error:  # noqa: BLE001 - the border of the process: a bug costs one file, and is told
             reason = f"The program failed on this file ({type(error).__name__})."
             hint = "Please report it; the rest of the library is not affected."
@@ -122,10 +125,16 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
             pipe.send(Done(task.job_id, staged))
 
 
-def _cannot_write(task: Task, stage: str, folder: Path, error: OSError) -> Failed:
-    """Reading a video raises `UnreadableMedia`, so a bare OSError comes from writing: the machine is at fault."""
+def _operating_system(task: Task, stage: str, config: WorkerConfig, error: OSError) -> Failed:
+    """Writing a result is the machine's affair and ends the run; anything else is about this file."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        full = disk_full(folder)
-        return Failed(task.job_id, stage, full.sentence, full.hint, str(error), kind="machine")
-    reason = f"Results cannot be written below {folder.parent} ({error.strerror or type(error).__name__})."
-    return Failed(task.job_id, stage, reason, "Check the folder, then index again.", str(error), kind="machine")
+        full = disk_full(config.staging)
+        return Failed(task.job_id, stage, full.sentence, full.hint, str(error), "machine")
+    trouble = error.strerror or type(error).__name__
+    if stage == "write":
+        reason = f"Results cannot be written below {config.staging.parent} ({trouble})."
+        return Failed(
+            task.job_id, stage, reason, "Check the folder, then index again.", str(error), "machine"
+        )
+    reason = f"The file, or one that belongs to it, cannot be read ({trouble})."
+    return Failed(task.job_id, stage, reason, "Check the file and your rights, then retry.", str(error))

@@ -33,11 +33,6 @@ class Paths:
         return self.data / "backups"
 
     @property
-    def index(self) -> Path:
-        """A cache; rebuilt from SQLite whenever missing, stale or damaged."""
-        return self.data / "index"
-
-    @property
     def thumbnails(self) -> Path:
         return self.data / "thumbnails"
 
@@ -45,10 +40,6 @@ class Paths:
     def staging(self) -> Path:
         """Where workers put finished arrays before the supervisor commits them."""
         return self.data / "staging"
-
-    @property
-    def logs(self) -> Path:
-        return self.data / "logs"
 
     @property
     def settings(self) -> Path:

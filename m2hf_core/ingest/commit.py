@@ -7,8 +7,8 @@ from pathlib import Path
 from m2hf_core.ingest.extract import Extraction
 from m2hf_core.ingest.staging import read_staged
 from m2hf_core.ingest.windows import Span, change_windows, uniform_windows
-from m2hf_core.records import Feature, Transcript
-from m2hf_core.store import Store, features
+from m2hf_core.records import Feature, Transcript, TranscriptSource
+from m2hf_core.store import Store, clips, features
 from m2hf_core.store.commit import Extracted, Heard, commit_extracted
 from m2hf_core.store.files import VideoInfo
 from m2hf_core.store.jobs import Lease
@@ -24,7 +24,6 @@ def commit_staged(store: Store, lease: Lease, staged: Path, clip_extractor: str 
     """
     extraction = read_staged(staged)
     info = extraction.info
-    transcript = extraction.transcript or Transcript("embedded", None, ())
     extracted = Extracted(
         done_with=lease.wanted,
         features=extraction.features,
@@ -36,12 +35,25 @@ def commit_staged(store: Store, lease: Lease, staged: Path, clip_extractor: str 
             container=info.container,
             codec=info.video_codec,
         ),
-        spans=_spans(info.duration_s, _frames_of(store, lease, extraction, clip_extractor)),
-        heard=(Heard(transcript, extraction.nouns, extraction.noun_mode, extraction.noun_version),),
+        spans=_spans_for(store, lease, extraction, clip_extractor),
+        heard=_heard(extraction),
     )
     commit_extracted(store, lease, extracted)
     staged.unlink(missing_ok=True)
     return extraction
+
+
+def _heard(extraction: Extraction) -> list[Heard]:
+    """What the subtitles say, under their source; the other source is emptied, since its file may be gone."""
+    mode, version = extraction.noun_mode, extraction.noun_version
+    found = extraction.transcript
+    sources: tuple[TranscriptSource, ...] = ("sidecar", "embedded")
+    return [
+        Heard(found, extraction.nouns, mode, version)
+        if found is not None and found.source == source
+        else Heard(Transcript(source, None, ()), (), mode, version)
+        for source in sources
+    ]
 
 
 def _frames_of(store: Store, lease: Lease, extraction: Extraction, extractor: str | None) -> Feature | None:
@@ -52,6 +64,18 @@ def _frames_of(store: Store, lease: Lease, extraction: Extraction, extractor: st
         return extraction.features[extractor]
     with store.features.reading() as session:
         return features.get(session, lease.fingerprint, extractor)
+
+
+def _spans_for(
+    store: Store, lease: Lease, extraction: Extraction, clip_extractor: str | None
+) -> list[Span] | None:
+    """The clips to cut; None keeps those that a preset with sight has cut, when this one has none."""
+    frames = _frames_of(store, lease, extraction, clip_extractor)
+    if frames is None:
+        with store.library.reading() as session:
+            if clips.clips_of(session, lease.video_id):
+                return None
+    return _spans(extraction.info.duration_s, frames)
 
 
 def _spans(duration_s: float, frames: Feature | None) -> list[Span]:

@@ -24,8 +24,8 @@ from m2hf_core.records import Feature, MediaInfo, Transcript
 from m2hf_core.text import NounExtractor
 
 FRAME_STEP_S = 1.0
-BATCH = 32
-"""Frames held before the image tower runs: 32 full-HD frames are 200 MB, the largest buffer of a worker."""
+BATCH = 8
+"""Frames held before the image tower runs: 50 MB of full HD, and a sign of life after each batch on a slow CPU."""
 POSTER_SIDE = 480
 MOTION_SIDE = 256
 """Frames of a run are held at the size that S3D's own preprocessing begins with, not at the video's."""

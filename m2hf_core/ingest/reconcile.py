@@ -14,7 +14,7 @@ from pathlib import Path
 
 from m2hf_core.errors import UnreadableMedia
 from m2hf_core.ingest.scan import FoundFile, Scan, scan_folder
-from m2hf_core.media import fingerprint_file
+from m2hf_core.media import fingerprint_file, full_hash
 from m2hf_core.progress import Progress
 from m2hf_core.store import Store, failures, files, folders, forget
 
@@ -64,9 +64,10 @@ def reconcile(
     changed = [file for file in scan.files if not _unchanged(known.get(str(file.path)), file)]
     progress.start("identify", len(changed), "files")
     waiting: list[_Known] = []
+    twins = _Twins(store)
     committed_at = time.monotonic()
     for file in changed:
-        waiting.append(_identify(file))
+        waiting.append(_identify(file, twins, progress))
         if time.monotonic() - committed_at >= COMMIT_EVERY_S:
             _note(store, folder_id, waiting)
             waiting, committed_at = [], time.monotonic()
@@ -85,6 +86,8 @@ def reconcile(
     with store.library.writing() as session:
         files.mark_paths(session, gone, "gone")
         files.drop_gone_paths(session)
+        vanished = set(failures.path_failures(session, folder_id)) - here
+        failures.clear_path_failures(session, vanished)
     forget.sweep(store)
     notices = tuple(f"{folder} could not be entered ({reason})." for folder, reason in scan.closed)
     return Reconciled(len(scan.files), len(changed), len(gone), offline=False, notices=notices)
@@ -105,11 +108,38 @@ def _unchanged(known: files.KnownPath | None, file: FoundFile) -> bool:
     )
 
 
-def _identify(file: FoundFile) -> _Known:
+def _identify(file: FoundFile, twins: _Twins, progress: Progress) -> _Known:
     try:
-        return _Known(file, fingerprint_file(file.path))
+        return _Known(file, twins.identity(file.path, fingerprint_file(file.path), progress))
     except UnreadableMedia as trouble:
         return _Known(file, None, trouble)
+
+
+class _Twins:
+    """Two files of one sampled fingerprint are one video only if they are equal to the last byte.
+
+    A renamed file has no twin, because its old path is not there any more, so a rename never reads a file whole.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[str, Path] = {}
+
+    def identity(self, path: Path, fingerprint: str, progress: Progress) -> str:
+        """The fingerprint to store for `path`: the sampled one, or one of its own when a twin differs."""
+        twin = self._twin(path, fingerprint)
+        if twin is not None:
+            own = full_hash(path, progress)
+            if own != full_hash(twin, progress):
+                return f"{fingerprint}-{own}"
+        self._seen.setdefault(fingerprint, path)
+        return fingerprint
+
+    def _twin(self, path: Path, fingerprint: str) -> Path | None:
+        with self._store.library.reading() as session:
+            known = [Path(other) for other in files.paths_with(session, fingerprint)]
+        candidates = [*known, *([self._seen[fingerprint]] if fingerprint in self._seen else [])]
+        return next((other for other in candidates if other != path and other.is_file()), None)
 
 
 def _note(store: Store, folder_id: int, identified: Sequence[_Known]) -> None:

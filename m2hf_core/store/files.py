@@ -164,6 +164,18 @@ def video(session: Session, video_id: int) -> VideoRow | None:
     return None if found is None else _row(found)
 
 
+def paths_with(session: Session, fingerprint: str) -> list[str]:
+    """Where this content lies as far as is known, present paths only."""
+    return list(
+        session.scalars(
+            select(VideoPath.path)
+            .join(Video, Video.id == VideoPath.video_id)
+            .where(Video.fingerprint == fingerprint, VideoPath.state == "present")
+            .order_by(VideoPath.id)
+        )
+    )
+
+
 def paths_of(session: Session, video_id: int) -> list[tuple[str, PathState]]:
     """Where a video lies, present paths first."""
     rows = session.execute(

@@ -57,6 +57,11 @@ def set_folder_state(session: Session, folder_id: int, state: FolderState) -> No
     )
 
 
+def unwatch_folder(session: Session, folder_id: int) -> None:
+    """Stop watching a folder; its videos stay as they are."""
+    session.execute(update(Folder).where(Folder.id == folder_id).values(watched=False))
+
+
 def remove_folder(session: Session, folder_id: int) -> None:
     """Forget a folder and the paths that no other named folder covers.
 

@@ -206,6 +206,19 @@ def release_expired(session: Session, now: float) -> int:
     return _release(session, Job.lease_until <= now)
 
 
+def release_abandoned(session: Session) -> int:
+    """Queue again whatever is leased, for a new owner of the library; answers how many.
+
+    Those who leased it ended with their program, so the attempt does not count against the file.
+    """
+    statement = update(Job).where(Job.state == "leased")
+    back = statement.values(
+        state="queued", lease_owner=None, lease_until=None, attempts=func.max(Job.attempts - 1, 0)
+    )
+    session.expire_all()
+    return session.connection().execute(back).rowcount
+
+
 def release_owned_by(session: Session, owner: str) -> int:
     """Queue again what a dead owner held; answers how many."""
     return _release(session, Job.lease_owner == owner)

@@ -135,11 +135,31 @@ def test_renamed_unplugged_returned_and_forgotten(run, indexed, tmp_path) -> Non
     assert run("search", "bread", "--data-dir", copy, "--json").json["hits"] == []
 
 
+def test_unwatching_a_folder_keeps_what_was_extracted(run, indexed, tmp_path) -> None:
+    data, videos = indexed
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    run("caption", "add", "the best bread", "--video", videos / "kitchen.mp4", "--data-dir", copy)
+    assert run("library", "remove", videos, "--data-dir", copy, "--json").json == []
+    assert len(run("search", "bread", "--data-dir", copy, "--json").json["hits"]) == 1
+    assert len(run("caption", "list", "--data-dir", copy, "--json").json) == 1
+    assert run("index", "--data-dir", copy).code == 1, "nothing is watched any more"
+
+
+def test_retry_queues_failures_again(run, indexed, tmp_path) -> None:
+    data, _ = indexed
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    assert "1 queued again" in run("failures", "--retry", "--data-dir", copy).out
+    assert run("failures", "--data-dir", copy, "--json").json == []
+    assert run("status", "--data-dir", copy, "--json").json["videos"]["queued"] == 1
+
+
 def test_watched_folders_are_kept(run, tmp_path, indexed) -> None:
     _, videos = indexed
     data = tmp_path / "data"
     (added,) = run("library", "add", videos, "--data-dir", data, "--json").json
-    assert (added["path"], added["state"], added["watched"]) == (str(videos), "online", True)
+    assert (added["path"], added["state"]) == (str(videos), "online")
     assert run("library", "remove", videos, "--data-dir", data, "--json").json == []
 
 

@@ -85,7 +85,6 @@ def test_killed_anywhere_the_next_run_finishes(tmp_path: Path, fault_seed: int) 
         for name in ("library.sqlite", "features.sqlite"):
             if (data / name).exists():
                 assert rows(data / name, "PRAGMA integrity_check") == [("ok",)], (stage, name)
-    assert len(killed) >= len(STAGES)
     assert set(killed) >= set(STAGES), "some stage was never hit"
 
     done = index(data, videos)

@@ -141,3 +141,26 @@ def test_an_unreadable_file_is_a_failure_and_no_obstacle(
     with store.library.reading() as session:
         assert failures.failures(session) == []
     assert len(states(store, again)) == 6
+
+
+def test_files_alike_in_every_sample_are_two_videos_if_a_byte_differs(
+    store: Store, root: Path, again: Callable[[], Reconciled]
+) -> None:
+    from m2hf_core.media import fingerprint_file
+
+    content = bytearray(4_000_000)
+    (root / "one.mp4").write_bytes(content)
+    (root / "copy.mp4").write_bytes(content)
+    for at in range(70_000, 3_900_000, 10_000):  # find a byte that no sample covers
+        other = bytearray(content)
+        other[at] = 1
+        (root / "other.mp4").write_bytes(other)
+        if fingerprint_file(root / "other.mp4") == fingerprint_file(root / "one.mp4"):
+            break
+    else:
+        pytest.fail("the fingerprint covers every byte")
+    again()
+    found = states(store, again)
+    assert found["one.mp4"][0] == found["copy.mp4"][0]
+    assert found["one.mp4"][0] != found["other.mp4"][0]
+    assert again().new == 0

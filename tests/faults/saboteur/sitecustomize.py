@@ -1,7 +1,7 @@
-"""Runs in every Python process of a sabotaged command: kills the whole process group at a chosen moment.
+"""Runs in every Python process of a sabotaged command: kills it, or its whole group, at a chosen moment.
 
-Put on PYTHONPATH by the kill test, so that the program itself needs no seam for it. A moment is the nth time that any
-process of the command enters a stage, plus a delay. Every stage that is entered is written to a log that all
+Put on PYTHONPATH by the fault tests, so that the program itself needs no seam for it. A moment is an entrance into a
+stage, plus a delay. Every stage that is entered is written to a log that all
 processes append to; the last word is written by the one that kills.
 """
 
@@ -15,6 +15,9 @@ import time
 from m2hf_core.progress import Progress
 
 LOG = os.environ["M2HF_SABOTAGE_LOG"]
+TARGET = os.environ.get("M2HF_SABOTAGE_TARGET", "group")
+"""`group`, or a signal's name for this process alone, or `interrupt` (the whole group, as Ctrl-C does), or `hang`."""
+TIMES = int(os.environ.get("M2HF_SABOTAGE_TIMES", "1000000"))
 STAGE, DELAY_S = os.environ["M2HF_SABOTAGE_STAGE"], float(os.environ["M2HF_SABOTAGE_DELAY"])
 FINAL = "killed in "
 BETWEEN = "between the files"
@@ -28,10 +31,22 @@ def note(text: str) -> None:
     os.close(handle)
 
 
-def kill_the_group() -> None:
+def strike() -> None:
     time.sleep(DELAY_S)
     note(f"{FINAL}{_current}")
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    if TARGET == "group":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    elif TARGET == "interrupt":
+        os.killpg(os.getpgrp(), signal.SIGINT)
+    elif TARGET == "hang":
+        time.sleep(3600)
+    else:
+        os.kill(os.getpid(), signal.Signals[TARGET])
+
+
+def struck_already() -> int:
+    with open(LOG, encoding="utf-8") as log:
+        return sum(line.startswith(FINAL) for line in log)
 
 
 def enter(stage: str) -> None:
@@ -40,12 +55,12 @@ def enter(stage: str) -> None:
     note(stage)
     if stage == "save" and STAGE == BETWEEN:
         kill_between_the_files()
-    if stage != STAGE:
+    if stage != STAGE or struck_already() >= TIMES:
         return
     if DELAY_S:
-        threading.Thread(target=kill_the_group, daemon=True).start()
+        threading.Thread(target=strike, daemon=True).start()
     else:
-        kill_the_group()
+        strike()
 
 
 def kill_between_the_files() -> None:
@@ -55,7 +70,7 @@ def kill_between_the_files() -> None:
     def finish(*args: object, **keywords: object) -> bool:
         global _current
         _current = BETWEEN
-        kill_the_group()
+        strike()
         return False
 
     jobs.finish = finish
