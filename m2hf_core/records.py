@@ -162,6 +162,8 @@ class SearchAnswer:
     hits: tuple[SearchHit, ...]
     abstained: Mapping[str, str] = field(default_factory=dict)
     blind_spots: tuple[str, ...] = ()
+    noun_mode: str = ""
+    """How nouns were found: `tagger`, or `content-words` where there is no tagger."""
     notes: tuple[str, ...] = ()
     """How the query was read where that may surprise, and when later moments follow."""
 

@@ -24,6 +24,7 @@ def search_json(answer: SearchAnswer, *, explain: bool = False) -> Json:
         "hits": [_hit_json(hit, explain) for hit in answer.hits],
         "abstained": dict(answer.abstained),
         "blind_spots": list(answer.blind_spots),
+        "nouns": answer.noun_mode,
     }
     if answer.notes:
         document["notes"] = list(answer.notes)
@@ -98,8 +99,10 @@ def search_lines(answer: SearchAnswer) -> Iterable[str]:
         yield f"     {_why(hit)}"
     for branch, reason in answer.abstained.items():
         yield f"{branch}: {reason}"
+    if answer.noun_mode == "content-words":
+        yield "nouns: all content words serve, as no noun tagger is here (m2hf-app models prepare)"
     for spot in answer.blind_spots:
-        yield f"not searched: {spot}"
+        yield f"blind spot: {spot}"
     for note in answer.notes:
         yield f"note: {note}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,8 @@ class Searcher:
     nouns: NounExtractor
     tower: TextTower | None
     asleep: dict[str, str]
+    standing_notes: tuple[str, ...]
+    """What is to be said with every answer of this library."""
     blind_spots: tuple[str, ...]
 
     def search(
@@ -86,7 +88,8 @@ class Searcher:
             hits=hits,
             abstained=abstained,
             blind_spots=self.blind_spots,
-            notes=(*notes, *follows),
+            notes=(*notes, *follows, *self.standing_notes),
+            noun_mode=self.nouns.mode,
         )
 
     def encode(self, text: str) -> tuple[EncodedQuery, tuple[str, ...]]:
@@ -199,8 +202,17 @@ def open_searcher(library: Library) -> Searcher:
         tower = open_text_tower(library.preset)
     except ModelsMissing as missing:
         asleep[Branch.VISUAL] = str(missing)
-    gallery = load_gallery(library.store, offer.fingerprints.get("clip"))
-    return Searcher(library, gallery, nouns, tower, asleep, blind_spots(library))
+    extracted = offer.fingerprints.get("clip")
+    if tower is not None and extracted is not None and tower.fingerprint != extracted:
+        # Features of other weights live in another space: comparing them would be noise that looks like an answer.
+        tower = None
+        asleep[Branch.VISUAL] = (
+            "the weights have changed since these videos were looked at; run m2hf-app index"
+        )
+    gallery = load_gallery(library.store, extracted)
+    return Searcher(
+        library, gallery, nouns, tower, asleep, (*standing_notes(library, nouns),), blind_spots(library)
+    )
 
 
 def search(
@@ -221,18 +233,32 @@ def captions(library: Library, target: str, *, k: int) -> CaptionAnswer:
     return open_searcher(library).captions(target, k=k)
 
 
+def standing_notes(library: Library, nouns: NounExtractor) -> Iterator[str]:
+    """Limits of what these models and words can know."""
+    if library.preset.id == "demo":
+        yield "The demo models know only the demo's own world; on other videos their answers mean nothing."
+    stored = library.offer().fingerprints.get("speech")
+    if stored is not None and stored != nouns.fingerprint:
+        yield "Nouns of queries are found in another way now than those of the transcripts were; run m2hf-app index."
+
+
 def blind_spots(library: Library) -> tuple[str, ...]:
     """What an answer could not take into account, in words."""
     with library.store.library.reading() as session:
         counts = status.status(session).videos
     spots = []
     if waiting := counts["queued"] + counts["running"]:
-        spots.append(f"{waiting} videos are not extracted yet (m2hf-app index)")
+        spots.append(f"not extracted yet: {counted(waiting, 'video')} (m2hf-app index)")
     if counts["failed"]:
-        spots.append(f"{counts['failed']} files could not be read (m2hf-app failures)")
+        spots.append(f"could not be read: {counted(counts['failed'], 'file')} (m2hf-app failures)")
     if counts["offline"]:
-        spots.append(f"{counts['offline']} videos are offline: they are searched but cannot be played")
+        spots.append(f"offline, so not to be played now: {counted(counts['offline'], 'video')}")
     return tuple(spots)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 video`, `2 videos`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def chosen_fusion(library: Library) -> Fusion:

@@ -31,13 +31,15 @@ def test_speech_finds_the_moment_and_says_so(run, indexed) -> None:
     assert {entry["word"] for entry in first["alignment"]} == {"captain", "engine"}
     assert len(answer["hits"]) == 1, "a clip that no lane ranks is no hit"
     assert set(answer) == {
-        "query", "fusion", "preset", "scorer", "took_ms", "encode_ms", "gallery", "hits", "abstained", "blind_spots"
+        "query", "fusion", "preset", "scorer", "took_ms", "encode_ms", "gallery", "hits", "abstained", "blind_spots",
+        "nouns",
     }  # fmt: skip
     assert answer["scorer"] == {"id": "untrained", "state": "untrained"}
+    assert answer["nouns"] == "content-words", "the fallback is named"
     assert answer["gallery"] == {"videos": 3, "clips": 3}
     assert "models prepare" in answer["abstained"]["visual"]
     assert "trained scorer" in answer["abstained"]["audio"]
-    assert answer["blind_spots"] == ["1 files could not be read (m2hf-app failures)"]
+    assert answer["blind_spots"] == ["could not be read: 1 file (m2hf-app failures)"]
 
 
 def test_file_names_are_a_labelled_lane(run, indexed) -> None:
@@ -64,7 +66,7 @@ def test_human_output_says_why(run, indexed) -> None:
     assert said.code == 0
     assert "kitchen.mp4" in said.out
     assert "found by speech (grandmother, walnut)" in said.out
-    assert "not searched: 1 files could not be read" in said.out
+    assert "blind spot: could not be read: 1 file" in said.out
 
 
 def test_status_counts_what_is_there(run, indexed) -> None:
