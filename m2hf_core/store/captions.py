@@ -21,6 +21,10 @@ from m2hf_core.store.sql import among
 
 BATCH = 10_000
 
+# RETURNING makes SQLAlchemy put many rows into one statement. That matters: full-text indexes are written out after
+# each statement, and one for each row is six times as slow.
+ADD = insert(Caption).on_conflict_do_nothing(index_elements=["key"]).returning(Caption.id)
+
 
 @dataclass(frozen=True, slots=True)
 class NewCaption:
@@ -47,12 +51,10 @@ def add_captions(session: Session, captions: Iterable[NewCaption]) -> int:
     """Add captions, as many as there are; answers how many were new. Adding the same twice changes nothing."""
     added_at = time.time()
     stream = iter(captions)
-    connection = session.connection()
-    statement = insert(Caption).on_conflict_do_nothing(index_elements=["key"])
-    before = count(session)
+    added = 0
     while batch := [_values(caption, added_at) for caption in islice(stream, BATCH)]:
-        connection.execute(statement, batch)
-    return count(session) - before
+        added += len(session.scalars(ADD, batch).all())
+    return added
 
 
 def list_captions(

@@ -95,7 +95,8 @@ def put_transcript(
         for line, nouns in zip(transcript.lines, nouns_per_line, strict=True)
     ]
     if lines:
-        session.execute(insert(StoredLine), lines)
+        # RETURNING puts all rows into one statement; the full-text index is written out after each.
+        session.execute(insert(StoredLine).returning(StoredLine.id), lines).all()
     return row.id
 
 

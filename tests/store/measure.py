@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import insert
 
 from m2hf_core.config.paths import Paths
 from m2hf_core.records import Feature, Line, Transcript
@@ -26,6 +27,7 @@ from m2hf_core.store import (
     transcripts,
 )
 from m2hf_core.store.commit import Extracted, Heard, commit_extracted
+from m2hf_core.store.models import Clip
 
 CAPTIONS = 200_000
 COMMITS = 200
@@ -51,13 +53,20 @@ def fill(store: Store, videos: int) -> int:
         jobs.queue(session, ids, ["clip@1"])
     with timed("queue them all again, nothing to do"), store.library.writing() as session:
         jobs.queue(session, ids, ["clip@1"])
-    with timed("two clips and five lines for each, each", videos), store.library.writing() as session:
-        lines = tuple(Line(f"the dog says number {n}", float(n), n + 1.0) for n in range(5))
-        for video in ids:
+    with timed("replace the clips of a video, each", 1000), store.library.writing() as session:
+        for video in ids[:1000]:
             clips.replace_clips(session, video, [(0.0, 12.0), (12.0, 24.0)])
-            if video % 10 == 0:
-                heard = Transcript("asr", "en", lines * 10)
-                transcripts.put_transcript(session, video, heard, [("dog", "number")] * 50, "nltk", "1")
+    with timed("a transcript of 50 lines, each", videos // 50), store.library.writing() as session:
+        lines = tuple(Line(f"the dog says number {n}", float(n), n + 1.0) for n in range(50))
+        for video in ids[::50]:
+            heard = Transcript("asr", "en", lines)
+            transcripts.put_transcript(session, video, heard, [("dog", "number")] * 50, "nltk", "1")
+    with store.library.writing() as session:
+        spans = [(video, start) for video in ids[1000:] for start in (0.0, 12.0)]
+        session.execute(
+            insert(Clip),
+            [{"video_id": video, "start_s": start, "end_s": start + 12} for video, start in spans],
+        )
     return folder
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from m2hf_core.store import (
     Store,
     clips,
+    facts,
     failures,
     features,
     files,
@@ -159,6 +160,32 @@ def test_info_and_lookup(session: Session, folder: int) -> None:
     assert files.video(session, video).title == "Holiday"  # type: ignore[union-attr]
     assert files.video(session, video + 1) is None
     assert files.video_of_path(session, "/films/other.mp4") is None
+
+
+def test_where_a_content_lies(session: Session, folder: int) -> None:
+    for name in ("a", "b", "c"):
+        files.put_path(session, folder, f"/films/{name}.mp4", 1, 1, "same")
+    files.mark_paths(session, [files.known_paths(session, folder)["/films/a.mp4"].path_id], "gone")
+    assert files.paths_with(session, "same") == ["/films/b.mp4", "/films/c.mp4"]
+    assert files.paths_with(session, "other") == []
+
+
+def test_unwatching_keeps_the_videos(session: Session, folder: int) -> None:
+    files.put_path(session, folder, "/films/a.mp4", 1, 1, "a")
+    folders.unwatch_folder(session, folder)
+    assert [(row.path, row.watched) for row in folders.list_folders(session)] == [("/films", False)]
+    assert set(files.known_paths(session, folder)) == {"/films/a.mp4"}
+
+
+def test_facts_of_each_reachable_file(store: Store, furnish: Furnish) -> None:
+    furnish(store)
+    with store.library.writing() as session:
+        (folder,) = (row.folder_id for row in folders.list_folders(session))
+        files.mark_paths(session, [files.known_paths(session, folder)["/films/0.mp4"].path_id], "gone")
+        known = facts.path_facts(session)
+    assert set(known) == {f"/films/{n}.mp4" for n in (1, 2, 3, 4)}
+    assert known["/films/1.mp4"] == facts.PathFacts(4.0, True, 1, True)
+    assert known["/films/4.mp4"] == facts.PathFacts(None, None, 4, False)
 
 
 def test_forgetting_takes_everything_along(store: Store, furnish: Furnish) -> None:

@@ -112,6 +112,15 @@ def test_renewing_and_losing_a_lease(session: Session, videos: list[int]) -> Non
     assert counts(session) == (1, 0, 0, 0)
 
 
+def test_a_new_owner_takes_over_without_blame(session: Session, videos: list[int]) -> None:
+    jobs.queue(session, videos, WANTED)
+    lease(session, owner="first")
+    lease(session, owner="second")
+    assert jobs.release_abandoned(session) == 2
+    assert counts(session) == (3, 0, 0, 0)
+    assert [lease(session).attempts for _ in range(3)] == [1, 1, 1]
+
+
 def test_finishing(session: Session, videos: list[int]) -> None:
     jobs.queue(session, videos[:1], WANTED)
     taken = lease(session)

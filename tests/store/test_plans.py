@@ -27,6 +27,8 @@ IN_LIBRARY: dict[str, Callable[[Session], Any]] = {
     "failures": failures.failures,
     "put path": lambda s: files.put_path(s, 1, "/films/new.mp4", 1, 1, "print1"),
     "mark paths": lambda s: files.mark_paths(s, [1, 2], "gone"),
+    "paths with": lambda s: files.paths_with(s, "print1"),
+    "abandoned": jobs.release_abandoned,
     "video of path": lambda s: files.video_of_path(s, "/films/1.mp4"),
     "clips of a video": lambda s: clips.clips_of(s, 1),
     "clips by id": lambda s: clips.clips_by_id(s, [1, 2]),
