@@ -126,14 +126,19 @@ def fuse_lanes(
     branches: Collection[str] = BRANCHES,
     explain: bool = False,
 ) -> tuple[SearchHit, ...]:
-    """Rank the clips over the chosen branches; the name lane takes part whenever it has something to say."""
+    """Rank the clips over the chosen branches; the name lane takes part when none was left out."""
     pool = pool_of(gallery, scored, branches)
     return tuple(hit_of(gallery, scored, pool, found, explain) for found in pool_receipts(pool, fusion, k))
 
 
 def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool:
     """The pool with the ranks of the chosen branches and of the name lane."""
-    active = {name: lane for name, lane in scored.lanes.items() if name in branches or name == NAME_LANE}
+    named = set(BRANCHES) <= set(
+        branches
+    )  # whoever picks branches by hand does not want file names among them
+    active = {
+        name: lane for name, lane in scored.lanes.items() if name in branches or (name == NAME_LANE and named)
+    }
     size = len(gallery)
     return rank_pool(
         np.arange(size) if scored.pool is None else np.flatnonzero(scored.pool),

@@ -60,7 +60,11 @@ def plain_order(gallery: Gallery, query: EncodedQuery, branches: tuple[str, ...]
             lanes["speech"][clip.clip_id] = len(spoken & query.nouns) / len(spoken | query.nouns)
         if gallery.names[row] & query.words:
             lanes["name"][clip.clip_id] = len(gallery.names[row] & query.words) / len(query.words)
-    lanes = {name: own for name, own in lanes.items() if own and (name in branches or name == "name")}
+    lanes = {
+        name: own
+        for name, own in lanes.items()
+        if own and (name in branches or (name == "name" and len(branches) == 4))
+    }
     ranks: dict[str, dict[int, int]] = {}
     for name, own in lanes.items():
         if name == "visual":
