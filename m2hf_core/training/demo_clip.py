@@ -1,9 +1,9 @@
 """Trains the demo's contrastive model on the synthetic world: tiny, in open_clip's own format, and no special case.
 
 Two things differ from CLIP's recipe. Captions of a small world are true of several clips of a batch, so every true
-pair is a positive. And the joint space is taught with gates: M2HF's audio and motion branches can only re-weigh
-channels of the picture (Eq. 4 and its twin for motion), so beside the plain frames there is one learnt gate per
-sound and per movement, thrown away afterwards, which leaves channels on which a real gate can act.
+pair is a positive. And captions are also compared with frames that pass one learnt gate per sound and per movement,
+as M2HF's audio and motion branches re-weigh channels (Eq. 4 and its twin for motion). The gates are thrown away, and
+they stayed too nearly equal to teach the words anything: see the README.
 """
 
 from __future__ import annotations
