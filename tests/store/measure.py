@@ -1,4 +1,4 @@
-"""Times the store at the size of a large library: `python tests/store/measure.py [VIDEOS]`, by default 100,000."""
+"""Times the store at the size of a large library: `python tests/store/measure.py [VIDEOS]`, by default 20,000."""
 
 from __future__ import annotations
 
@@ -128,4 +128,4 @@ def main(videos: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
