@@ -117,6 +117,12 @@ def test_status(store: Store, furnish: Furnish) -> None:
         now = status.status(session)
     assert now.videos == {"ready": 3, "queued": 0, "running": 1, "failed": 1, "offline": 2}
     assert now.seconds_left == (30.0 if second.video_id == videos[3] else 0.0)
+    with store.library.writing() as session:
+        (films,) = (row.folder_id for row in folders.list_folders(session) if row.path == "/films")
+        known_paths = files.known_paths(session, films)
+        files.mark_paths(session, [known_paths["/films/0.mp4"].path_id], "gone")
+        now = status.status(session)
+    assert now.videos == {"ready": 2, "queued": 0, "running": 1, "failed": 1, "offline": 2}, "gone is nowhere"
 
 
 def test_an_empty_library_has_figures_too(store: Store) -> None:
