@@ -14,6 +14,7 @@ from app.workers.messages import Report, Task, WorkerConfig
 from app.workers.worker import PipeTo, worker_main
 
 STOP_GRACE_S = 5.0
+END_GRACE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class WorkerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Negative for a signal, None while it runs."""
+        """Negative for a signal, None while it runs. A closed pipe comes a moment before the end of the process."""
+        self._process.join(END_GRACE_S)
         return self._process.exitcode
 
     def stop(self, *, at_once: bool) -> None:

@@ -37,9 +37,9 @@ class _BeatingProgress(Progress):
         self._last = 0.0
 
     def start(self, stage: str, total: float = 0.0, unit: str = "") -> None:
-        super().start(stage, total, unit)
         self.stage = stage
-        self._send(0.0, total)
+        self._send(0.0, total)  # first, so that a worker that dies in this stage is known to have entered it
+        super().start(stage, total, unit)
 
     def update(self, done: float, total: float) -> None:
         super().update(done, total)
