@@ -67,6 +67,7 @@ def index_folders(
     Raises `LibraryBusy` when another program indexes, `Interrupted` when cancelled; what was finished stays.
     """
     began = time.monotonic()
+    devices = _devices(library, device)  # before anything is remembered of a command that cannot run
     library.paths.data.mkdir(parents=True, exist_ok=True)
     with WriterLock(library.paths.writer_lock):
         targets = _folders_to_index(library, paths)
@@ -85,7 +86,7 @@ def index_folders(
                 staging=library.paths.staging,
                 posters=library.paths.thumbnails,
             )
-            for name in _devices(library, device)
+            for name in devices
         ]
         drained = DrainReport()
         if _anything_to_do(library):  # the start of a worker takes seconds
