@@ -74,13 +74,13 @@ def tiers(everything: bool, seed: int) -> list[Tier]:
         return [
             *chosen,
             Tier("window", f"gui and not slow and not faults and {NOT_HERE}", offscreen),
-            Tier("faults", f"faults and not slow and {NOT_HERE}", faults),
+            Tier("faults", f"faults and not slow and {NOT_HERE}", faults, parallel=True),
         ]
     return [
         *chosen,
         Tier("window", f"gui and not faults and {NOT_HERE}", offscreen),
         Tier("slow", f"slow and not gui and not faults and {NOT_HERE}", offscreen),
-        Tier("faults, long", f"faults and {NOT_HERE}", faults),
+        Tier("faults, long", f"faults and {NOT_HERE}", faults, parallel=True),
         Tier("release", "release and not gpu", offscreen),
     ]
 
