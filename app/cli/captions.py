@@ -50,8 +50,8 @@ def _add_bank(subparsers: Subparsers) -> None:
 
 def run_captions(args: argparse.Namespace) -> int:
     from app.cli.render import caption_lines, captions_json
+    from app.services.captions import captions
     from app.services.library import open_library
-    from app.services.searching import captions
 
     with open_library(args.data_dir, preset=args.preset) as library:
         answer = captions(library, args.target, k=args.k)

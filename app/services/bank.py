@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.services.library import Library
-from app.services.searching import split_target
+from app.services.targets import split_target
 from m2hf_core.errors import KnownError
 from m2hf_core.media.cues import decode_text, parse_cues
 from m2hf_core.progress import Progress

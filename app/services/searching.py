@@ -1,27 +1,20 @@
-"""Search and its reverse over an opened library: encodes the query, asks the engine, tells the blind spots."""
+"""Search over an opened library: encodes the query, asks the engine, tells the blind spots."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from app.services.folders import absolute_path
 from app.services.library import Library
-from m2hf_core.errors import BadQuery, KnownError, ModelsMissing, UsageError
-from m2hf_core.records import BRANCHES, FUSIONS, Branch, CaptionAnswer, Fusion, SearchAnswer
+from m2hf_core.errors import BadQuery, ModelsMissing
+from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion, SearchAnswer
 from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
-from m2hf_core.search.captions import CaptionBank, nearest_captions
 from m2hf_core.search.engine import UNTRAINED, EncodedQuery, unit_vector
-from m2hf_core.search.gallery import FloatArray, Gallery, unit_rows
+from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.load import load_gallery
 from m2hf_core.search.narrow import exact_rows, filter_notes, filter_rows
-from m2hf_core.store import captions as bank_rows
-from m2hf_core.store import files, status, transcripts
+from m2hf_core.store import status
 from m2hf_core.text import NounExtractor, load_nouns
 from m2hf_core.text.names import words_of
 from m2hf_core.text.query import Query, parse_query
@@ -130,61 +123,6 @@ class Searcher:
             if (branch := negative.branch) in (Branch.AUDIO, Branch.MOTION)
         ]
 
-    def captions(self, target: str, *, k: int = 10, fusion: Fusion | None = None) -> CaptionAnswer:
-        """The k captions nearest to VIDEO[@SECONDS] (default: its first clip)."""
-        row = self._clip_of(target)
-        clip = self.gallery.clips[row]
-        hits, abstained = nearest_captions(
-            self.gallery, row, self._bank(), self.asleep, k=k, fusion=fusion or chosen_fusion(self.library)
-        )
-        return CaptionAnswer(clip.path, clip.start_s, clip.end_s, hits, abstained)
-
-    def _clip_of(self, target: str) -> int:
-        path, seconds = split_target(target)
-        with self.library.store.library.reading() as session:
-            video = files.video_of_path(session, path)
-        rows = [i for i, clip in enumerate(self.gallery.clips) if video and clip.video_id == video.video_id]
-        if not rows:
-            raise KnownError(
-                f"{path} is not searchable yet.", "Index its folder first, or see: m2hf-app failures"
-            )
-        rows.sort(key=lambda row: self.gallery.clips[row].start_s)
-        if seconds is None:
-            return rows[0]
-        for row in rows:
-            if self.gallery.clips[row].start_s <= seconds < self.gallery.clips[row].end_s:
-                return row
-        end_s = self.gallery.clips[rows[-1]].end_s
-        raise UsageError(f"{path.name} has no moment at {seconds:g} s.", f"It ends at {end_s:.1f} s.")
-
-    def _bank(self) -> CaptionBank:
-        """The owner's captions and every transcript line, as one bank; a text that occurs twice stands once."""
-        with self.library.store.library.reading() as session:
-            rows = [(row.text, row.source) for row in bank_rows.list_captions(session)]
-            videos = sorted({clip.video_id for clip in self.gallery.clips})
-            spoken = [row for video_id in videos for row in transcripts.lines_of(session, video_id)]
-        lines = [(row.line.text, "transcript") for row in spoken]
-        texts = dict(reversed([*rows, *lines]))
-        if not texts:
-            raise KnownError(
-                "There is no caption to compare with yet.", "Add some: m2hf-app caption import FILE"
-            )
-        ordered = sorted(texts)
-        vectors: FloatArray | None = None
-        if self.tower is not None:
-            pooled = [
-                self.tower.encode(ordered[i : i + 64]).pooled_vector.numpy()
-                for i in range(0, len(ordered), 64)
-            ]
-            vectors = unit_rows(np.concatenate(pooled))
-        return CaptionBank(
-            ids=range(len(ordered)),
-            texts=ordered,
-            sources=[texts[text] for text in ordered],
-            vectors=vectors,
-            nouns=[self.nouns(text) for text in ordered],
-        )
-
 
 def _readable(text: str) -> Query:
     if not text.strip():
@@ -228,11 +166,6 @@ def search(
     return open_searcher(library).search(text, k=k, branches=branches, fusion=fusion, explain=explain)
 
 
-def captions(library: Library, target: str, *, k: int) -> CaptionAnswer:
-    """One search for captions from a cold start, for the command line."""
-    return open_searcher(library).captions(target, k=k)
-
-
 def standing_notes(library: Library, nouns: NounExtractor) -> Iterator[str]:
     """Limits of what these models and words can know."""
     if library.preset.id == "demo":
@@ -265,16 +198,3 @@ def chosen_fusion(library: Library) -> Fusion:
     """The setting, as one of the fusions."""
     wanted = library.settings.get("fusion")
     return next(fusion for fusion in FUSIONS if fusion == wanted)
-
-
-def split_target(target: str) -> tuple[Path, float | None]:
-    """`VIDEO[@SECONDS]`: a name that itself ends in @ and digits is taken as it is if such a file exists."""
-    whole = absolute_path(Path(target))
-    head, at, tail = target.rpartition("@")
-    if not at or os.path.lexists(whole):
-        return whole, None
-    try:
-        seconds = float(tail)
-    except ValueError:
-        return whole, None
-    return absolute_path(Path(head)), seconds
