@@ -1,4 +1,15 @@
-"""What supervisor and worker say to each other over their pipe: frozen records, nothing else."""
+"""What supervisor and worker say to each other over their pipe: frozen records, nothing else.
+
+The supervisor may send several tasks ahead. The worker begins them in the order in which they came and answers each
+with exactly one `Done` or `Failed`, not always in that order. It decodes ahead and fills its batches from several
+videos, so more than one task can be begun at a time: a task is begun when its first `Beat` arrives. A worker that
+dies leaves everything it had been sent: what was not begun is not to blame, and of what was begun only a task that
+was alone with a worker surely is. So the suspects get their second attempt one at a time.
+
+The worker knows only the tasks that it has been sent: when its pipe is empty it finishes what it has begun without
+waiting for fuller batches. It tells its memory with every result; whoever finds it too large, or its work long
+enough, sends no further task, waits for the last answer and closes the pipe.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +28,8 @@ class WorkerConfig:
     threads: int
     staging: Path
     posters: Path
+    read_text: bool = False
+    """Whether writing in the picture is read and becomes words of the speech branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A sign of life: the stage, and seconds of video done of those in the file."""
+    """A sign of life: the stage it is in, and seconds of video done of those in the file."""
 
     job_id: int
     stage: str
@@ -49,8 +62,12 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """The result lies at `staged`. Memory is that of the whole process: at this moment, and at most so far."""
+
     job_id: int
     staged: Path
+    resident_bytes: int
+    peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
+from app.workers.memory import memory
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import DiskFull, KnownError
 from m2hf_core.progress import Progress
@@ -122,7 +123,7 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
             hint = "Please report it; the rest of the library is not affected."
             pipe.send(Failed(task.job_id, progress.stage, reason, hint, traceback.format_exc()))
         else:
-            pipe.send(Done(task.job_id, staged))
+            pipe.send(Done(task.job_id, staged, *memory()))
 
 
 def _operating_system(task: Task, stage: str, config: WorkerConfig, error: OSError) -> Failed:
