@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.records import Feature
+from m2hf_core.records import Feature, Transcript
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
@@ -67,3 +68,35 @@ class MotionExtractor(Protocol):
 
     def encode(self, clips: UInt8) -> Float32:
         """uint8 RGB [n, t, H, W, 3] -> float32 [n, d]; a run that is too short holds its last frame."""
+
+
+class SpeechExtractor(Protocol):
+    """A sound track in, what is said in it out."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def rate(self) -> int:
+        """Samples per second that `transcribe` expects, one channel."""
+
+    def transcribe(self, blocks: Iterable[Float32], heard: Callable[[float], None]) -> Transcript:
+        """Consecutive float32 [n] in [-1, 1] from the timeline's zero -> lines with words, source `asr`.
+
+        Blocks may be of any length and are taken one at a time, so that hours need no more memory than minutes.
+        `heard` is told the seconds listened to so far, after every block; what it raises ends the work and leaves
+        the extractor usable. Music, noise and silence give a transcript without lines.
+        """
+
+    def close(self) -> None:
+        """Free what it holds; the next `transcribe` starts anew."""
+
+
+class TextReader(Protocol):
+    """Frames in, the text that is written in each of them out."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def read(self, images: UInt8) -> list[tuple[str, ...]]:
+        """uint8 RGB [n, H, W, 3] -> n tuples of texts, each from top to bottom; empty where nothing is written."""

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from m2hf_core.errors import ModelsMissing
-from m2hf_core.features.contracts import AudioExtractor, ImageExtractor, MotionExtractor
+from m2hf_core.features.contracts import (
+    AudioExtractor,
+    ImageExtractor,
+    MotionExtractor,
+    SpeechExtractor,
+    TextReader,
+)
 from m2hf_core.hub.files import require
 from m2hf_core.hub.manifest import Preset
 from m2hf_core.records import Branch
@@ -23,8 +29,14 @@ class Extractors:
     clip: ImageExtractor | None
     audio: AudioExtractor | None
     motion: MotionExtractor | None
+    speech: SpeechExtractor | None = None
+    """For videos without subtitles. Subtitles are read in any case, so while it sleeps the branch is not empty."""
+    text: TextReader | None = None
+    """Reads what is written in the picture; only when it was asked for."""
     asleep: dict[str, str] = field(default_factory=dict)
     """Branch -> a sentence with the command that wakes it."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences for the person, such as that a card was full; more may come while extractors work."""
 
 
 def load_extractors(preset: Preset, device: str = "cpu") -> Extractors:
@@ -34,11 +46,13 @@ def load_extractors(preset: Preset, device: str = "cpu") -> Extractors:
     who brought a file wants to know that it is not used.
     """
     asleep: dict[str, str] = {}
+    notices: list[str] = []
     return Extractors(
         clip=_load_or_sleep(_open_clip, preset, device, Branch.VISUAL, asleep),
         audio=_load_or_sleep(_open_audio, preset, device, Branch.AUDIO, asleep),
         motion=_load_or_sleep(_open_motion, preset, device, Branch.MOTION, asleep),
         asleep=asleep,
+        notices=notices,
     )
 
 
