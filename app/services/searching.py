@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.services.library import Library
-from m2hf_core.errors import BadQuery, ModelsMissing
+from m2hf_core.errors import BadQuery, KnownError, ModelsMissing
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion, SearchAnswer
 from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
 from m2hf_core.search.engine import UNTRAINED, EncodedQuery, unit_vector
 from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.load import load_gallery
 from m2hf_core.search.narrow import exact_rows, filter_notes, filter_rows
-from m2hf_core.store import status
+from m2hf_core.search.timeline import timeline
+from m2hf_core.store import files, status
+from m2hf_core.store.revision import Revision, revision
 from m2hf_core.text import NounExtractor, load_nouns
 from m2hf_core.text.names import words_of
 from m2hf_core.text.query import Query, parse_query
@@ -35,6 +38,34 @@ class Searcher:
     standing_notes: tuple[str, ...]
     """What is to be said with every answer of this library."""
     blind_spots: tuple[str, ...]
+    revision: Revision
+    """Of the library when the gallery was loaded."""
+
+    def stale(self) -> bool:
+        """Whether the library has changed since this was opened."""
+        with self.library.store.library.reading() as session:
+            return revision(session) != self.revision
+
+    def reloaded(self) -> Searcher:
+        """The library as it is now. The text tower is shared while its weights are those of the stored features."""
+        return open_searcher(self.library, self)
+
+    def timeline(self, video: Path, text: str) -> dict[str, list[tuple[float, float]]]:
+        """Branch -> (second, score) in order of time along a whole video; a branch that abstains has none.
+
+        Raises `BadQuery` for an empty query, `KnownError` for a video that is not searchable.
+        """
+        return timeline(self.gallery, self._rows_of(video), self.encode(text)[0])
+
+    def _rows_of(self, video: Path) -> list[int]:
+        with self.library.store.library.reading() as session:
+            found = files.video_of_path(session, video)
+        rows = [
+            row for row, clip in enumerate(self.gallery.clips) if found and clip.video_id == found.video_id
+        ]
+        if not rows:
+            raise KnownError(f"{video} is not searchable yet.", "Index its folder first.")
+        return sorted(rows, key=lambda row: self.gallery.clips[row].start_s)
 
     def search(
         self,
@@ -130,14 +161,19 @@ def _readable(text: str) -> Query:
     return parse_query(text)
 
 
-def open_searcher(library: Library) -> Searcher:
-    """Load the gallery and what encodes queries. A text tower without weights sleeps, and says so."""
-    nouns = load_nouns()
+def open_searcher(library: Library, former: Searcher | None = None) -> Searcher:
+    """Load the gallery and what encodes queries. A text tower without weights sleeps, and says so.
+
+    What is costly to open and has not changed is taken over from `former`.
+    """
+    with library.store.library.reading() as session:
+        seen = revision(session)  # before anything is read: what changes meanwhile shows as stale
+    nouns = load_nouns() if former is None else former.nouns
     offer = library.offer()
     asleep: dict[str, str] = {}
     tower = None
     try:
-        tower = open_text_tower(library.preset)
+        tower = former.tower if former is not None and former.tower else open_text_tower(library.preset)
     except ModelsMissing as missing:
         asleep[Branch.VISUAL] = str(missing)
     extracted = offer.fingerprints.get("clip")
@@ -149,7 +185,7 @@ def open_searcher(library: Library) -> Searcher:
         )
     gallery = load_gallery(library.store, extracted)
     return Searcher(
-        library, gallery, nouns, tower, asleep, (*standing_notes(library, nouns),), blind_spots(library)
+        library, gallery, nouns, tower, asleep, (*standing_notes(library, nouns),), blind_spots(library), seen
     )
 
 
