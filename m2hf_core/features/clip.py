@@ -31,17 +31,27 @@ class ImageTower:
             raise ValueError(f"uint8 [H, W, 3] is wanted, not {image.dtype} {image.shape}")
         return self._preprocess(Image.fromarray(image))
 
-    @torch.inference_mode()
+    def prepare(self, image: UInt8) -> Float32:
+        """`preprocess` as an array [3, h, w]: a tenth of a full HD frame, and videos of all sizes share a batch."""
+        return self.preprocess(image).numpy()
+
     def encode(self, images: UInt8) -> Float32:
         """uint8 RGB [n, H, W, 3] -> float32 [n, d], projected and not normalised."""
+        pieces = [images[at : at + self._batch_size] for at in range(0, len(images), self._batch_size)]
+        rows = [self.encode_prepared(np.stack([self.prepare(image) for image in piece])) for piece in pieces]
+        return np.concatenate(rows) if rows else np.empty((0, self.width), np.float32)
+
+    @torch.inference_mode()
+    def encode_prepared(self, prepared: Float32) -> Float32:
+        """float32 [n, 3, h, w], as `prepare` gives it -> float32 [n, d]."""
+        tensors = torch.from_numpy(np.ascontiguousarray(prepared))
 
         def encode(start: int, stop: int) -> torch.Tensor:
-            batch = torch.stack([self.preprocess(image) for image in images[start:stop]])
             with self._half_precision():
-                rows: torch.Tensor = self._visual(batch.to(self._device))
+                rows: torch.Tensor = self._visual(tensors[start:stop].to(self._device))
             return rows
 
-        rows, self._batch_size = encode_in_batches(encode, len(images), self.width, self._batch_size)
+        rows, self._batch_size = encode_in_batches(encode, len(prepared), self.width, self._batch_size)
         return rows
 
     def _half_precision(self) -> AbstractContextManager[object]:

@@ -28,6 +28,12 @@ class ImageExtractor(Protocol):
     def encode(self, images: UInt8) -> Float32:
         """uint8 RGB [n, H, W, 3] -> float32 [n, d], projected and not normalised."""
 
+    def prepare(self, image: UInt8) -> Float32:
+        """uint8 RGB [H, W, 3] -> float32 [3, h, w], the same h and w for every image; safe in another thread."""
+
+    def encode_prepared(self, prepared: Float32) -> Float32:
+        """float32 [n, 3, h, w] -> float32 [n, d]: `encode(images)` is this over the prepared images."""
+
 
 class AudioExtractor(Protocol):
     """A waveform in, one vector per 0.96 s out."""
