@@ -57,6 +57,8 @@ class TextTower:
         self.width = loaded.width
         self.tokenizer = loaded.tokenizer
         self._tower = TowerModules(loaded.model, loaded.config["text_cfg"])
+        self.causal = self._tower.causal
+        """Whether a text may be cut after its end mark."""
         if bfloat16:
             self._tower.to(torch.bfloat16)
         self._remembered: OrderedDict[str, _Row] = OrderedDict()
