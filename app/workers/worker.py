@@ -12,12 +12,16 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.workers.memory import memory
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import DiskFull, KnownError
+from m2hf_core.ingest.extract import Effort, Outcome, extract_all
+from m2hf_core.ingest.staging import write_staged
+from m2hf_core.ingest.video import Request, speech_fingerprint
 from m2hf_core.progress import Progress
 from m2hf_core.store.trouble import disk_full
 
@@ -29,12 +33,15 @@ PipeTo: TypeAlias = "Connection[Any, Any]"
 
 
 class _BeatingProgress(Progress):
-    """Sends what the work reports through the pipe, at most four times a second and at every new stage."""
+    """Sends what the work reports through the pipe, at most four times a second and at every new stage.
 
-    def __init__(self, pipe: PipeTo, job_id: int) -> None:
+    Decoding reports the stages, the networks how far they are: two threads, so one at a time may send.
+    """
+
+    def __init__(self, pipe: PipeTo, task: Task, sending: threading.Lock) -> None:
         super().__init__()
-        self.stage = ""
-        self._pipe, self._job_id = pipe, job_id
+        self.task, self.stage = task, ""
+        self._pipe, self._sending = pipe, sending
         self._last = 0.0
 
     def start(self, stage: str, total: float = 0.0, unit: str = "") -> None:
@@ -49,7 +56,8 @@ class _BeatingProgress(Progress):
 
     def _send(self, done: float, total: float) -> None:
         self._last = time.monotonic()
-        self._pipe.send(Beat(self._job_id, self.stage, done, total))
+        with self._sending:
+            self._pipe.send(Beat(self.task.job_id, self.stage, done, total))
 
 
 def worker_main(pipe: PipeTo, config: WorkerConfig) -> None:
@@ -77,13 +85,12 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
     from m2hf_core.features import load_extractors
     from m2hf_core.features.device import resolve_device
     from m2hf_core.hub import get_preset
-    from m2hf_core.ingest.extract import extract
-    from m2hf_core.ingest.staging import write_staged
     from m2hf_core.text import load_nouns
 
     torch.set_num_threads(config.threads)
     try:
-        extractors = load_extractors(get_preset(config.preset), resolve_device(config.device))
+        device = resolve_device(config.device)
+        extractors = load_extractors(get_preset(config.preset), device)
         nouns = load_nouns()
     except KnownError as error:
         pipe.send(Failed(0, "", error.sentence, error.hint, error.detail))
@@ -97,33 +104,64 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
         )
         if extractor is not None
     }
-    offered["speech"] = nouns.fingerprint
+    offered["speech"] = speech_fingerprint(extractors, nouns)
     pipe.send(Ready(offered, dict(extractors.asleep)))
+    at_a_time = effort_for(device, os.cpu_count() or 1)
+    sending = threading.Lock()
+    for outcome in extract_all(_requests(pipe, config, sending), extractors, nouns, at_a_time):
+        answer = _answer(outcome, config)
+        with sending:
+            pipe.send(answer)
+
+
+def effort_for(device: str, processors: int) -> Effort:
+    """A GPU wants large batches, and more than one file decoded at once to be kept busy."""
+    if device == "cpu":
+        return Effort()
+    return Effort(batch=64, runs=16, ahead_bytes=1 << 30, readers=max(1, min(4, processors // 4)))
+
+
+def _requests(pipe: PipeTo, config: WorkerConfig, sending: threading.Lock) -> Iterator[Request | None]:
+    """Tasks as they come; None before a wait. Raises `EOFError` when the supervisor is gone."""
     while True:
+        if not pipe.poll():
+            yield None
         task: Task = pipe.recv()
-        progress = _BeatingProgress(pipe, task.job_id)
-        try:
-            poster = config.posters / f"{task.fingerprint}.jpg"
-            extraction = extract(task.path, extractors, nouns, task.wanted, poster, progress)
-            progress.start("write")
-            staged = config.staging / f"{task.job_id}-{task.fingerprint}.safetensors"
-            write_staged(extraction, staged)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            raise
-        except DiskFull as error:
-            pipe.send(
-                Failed(task.job_id, progress.stage, error.sentence, error.hint, error.detail, "machine")
-            )
-        except KnownError as error:
-            pipe.send(Failed(task.job_id, progress.stage, error.sentence, error.hint, error.detail))
-        except OSError as error:
-            pipe.send(_operating_system(task, progress.stage, config, error))
-        except Exception as error:  # noqa: BLE001 - the border of the process: a bug costs one file, and is told
-            reason = f"The program failed on this file ({type(error).__name__})."
-            hint = "Please report it; the rest of the library is not affected."
-            pipe.send(Failed(task.job_id, progress.stage, reason, hint, traceback.format_exc()))
-        else:
-            pipe.send(Done(task.job_id, staged, *memory()))
+        progress = _BeatingProgress(pipe, task, sending)
+        yield Request(task.path, task.wanted, config.posters / f"{task.fingerprint}.jpg", progress)
+
+
+def _answer(outcome: Outcome, config: WorkerConfig) -> Done | Failed:
+    """Write a result aside, or tell why there is none."""
+    progress = outcome.request.progress
+    assert isinstance(progress, _BeatingProgress)
+    task = progress.task
+    if outcome.error is not None:
+        return _failed(task, outcome.stage, config, outcome.error)
+    assert outcome.extraction is not None
+    progress.start("write")
+    staged = config.staging / f"{task.job_id}-{task.fingerprint}.safetensors"
+    try:
+        write_staged(outcome.extraction, staged)
+    except OSError as error:
+        return _failed(task, "write", config, error)
+    return Done(task.job_id, staged, *memory())
+
+
+def _failed(task: Task, stage: str, config: WorkerConfig, error: Exception) -> Failed:
+    """A failure in words, and whose it is."""
+    match error:
+        case EOFError() | BrokenPipeError() | ConnectionResetError():
+            raise error  # a sign of life found no reader: the supervisor is gone
+        case DiskFull():
+            return Failed(task.job_id, stage, error.sentence, error.hint, error.detail, "machine")
+        case KnownError():
+            return Failed(task.job_id, stage, error.sentence, error.hint, error.detail)
+        case OSError():
+            return _operating_system(task, stage, config, error)
+    reason = f"The program failed on this file ({type(error).__name__})."
+    hint = "Please report it; the rest of the library is not affected."
+    return Failed(task.job_id, stage, reason, hint, "".join(traceback.format_exception(error)))
 
 
 def _operating_system(task: Task, stage: str, config: WorkerConfig, error: OSError) -> Failed:

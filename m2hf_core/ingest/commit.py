@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from m2hf_core.ingest.extract import Extraction
 from m2hf_core.ingest.staging import read_staged
-from m2hf_core.ingest.windows import Span, change_windows, uniform_windows
-from m2hf_core.records import Feature, Transcript, TranscriptSource
+from m2hf_core.ingest.video import Extraction
+from m2hf_core.ingest.windows import Span, cut_video
+from m2hf_core.records import Feature, Transcript
 from m2hf_core.store import Store, clips, features
 from m2hf_core.store.commit import Extracted, Heard, commit_extracted
 from m2hf_core.store.files import VideoInfo
 from m2hf_core.store.jobs import Lease
-
-SHORTEST_S = 0.04
-"""A picture without duration is shown for as long as a cinema frame."""
 
 
 def commit_staged(store: Store, lease: Lease, staged: Path, clip_extractor: str | None) -> Extraction:
@@ -44,15 +41,14 @@ def commit_staged(store: Store, lease: Lease, staged: Path, clip_extractor: str 
 
 
 def _heard(extraction: Extraction) -> list[Heard]:
-    """What the subtitles say, under their source; the other source is emptied, since its file may be gone."""
+    """What each source says; one that was asked and has nothing to say any more is emptied."""
     mode, version = extraction.noun_mode, extraction.noun_version
-    found = extraction.transcript
-    sources: tuple[TranscriptSource, ...] = ("sidecar", "embedded")
+    found = {heard.transcript.source: heard for heard in extraction.heard}
     return [
-        Heard(found, extraction.nouns, mode, version)
-        if found is not None and found.source == source
+        Heard(found[source].transcript, found[source].nouns, mode, version)
+        if source in found
         else Heard(Transcript(source, None, ()), (), mode, version)
-        for source in sources
+        for source in extraction.asked
     ]
 
 
@@ -75,14 +71,4 @@ def _spans_for(
         with store.library.reading() as session:
             if clips.clips_of(session, lease.video_id):
                 return None
-    return _spans(extraction.info.duration_s, frames)
-
-
-def _spans(duration_s: float, frames: Feature | None) -> list[Span]:
-    duration_s = max(duration_s, SHORTEST_S)
-    if frames is None or len(frames.values) == 0:
-        return uniform_windows(duration_s)
-    spans = change_windows(frames.start_s, frames.end_s, frames.values)
-    # The last frame's cell may end a little before or after the container says; the clip ends with the video.
-    last = spans[-1]
-    return [*spans[:-1], (last[0], max(duration_s, last[0] + SHORTEST_S))]
+    return cut_video(extraction.info.duration_s, frames)

@@ -1,231 +1,306 @@
-"""One video file in, everything that search needs of it out; runs inside a worker process, without a database.
+"""Video files in, everything that search needs of them out; runs inside a worker process, without a database.
 
-The picture is decoded once: the frame grid of CLIP and the denser grid of the motion extractor are merged, and every
-decoded frame goes to whoever asked for it. Memory is bounded: no more than one batch of frames is held.
+Two halves: a thread decodes ahead (`reader`), this one runs the networks. Batches are filled from as many videos as it
+takes, so that a library of short clips costs no more than one of long films. Memory is bounded: what lies
+ready between the halves by its bytes, what is waiting for a batch by the batch, results as float16.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.features import AudioExtractor, Extractors, ImageExtractor, MotionExtractor
-from m2hf_core.media import iter_audio, probe, read_frames, read_subtitles, save_thumbnail, times_grid
-from m2hf_core.progress import Progress
-from m2hf_core.records import Feature, MediaInfo, Transcript
+from m2hf_core.features import AudioExtractor, Extractors, lines_on_screen
+from m2hf_core.ingest.listening import Listening
+from m2hf_core.ingest.lookahead import Lookahead
+from m2hf_core.ingest.pictures import Moved, Seen
+from m2hf_core.ingest.reader import Begin, End, Idle, Item, Reader, RequestSource, Sounded, wanted
+from m2hf_core.ingest.video import FRAME_STEP_S, Extraction, Heard, Request, Video, speech_fingerprint
+from m2hf_core.records import Feature, Transcript
 from m2hf_core.text import NounExtractor
 
-FRAME_STEP_S = 1.0
-BATCH = 8
-"""Frames held before the image tower runs: 50 MB of full HD, and a sign of life after each batch on a slow CPU."""
-POSTER_SIDE = 480
-MOTION_SIDE = 256
-"""Frames of a run are held at the size that S3D's own preprocessing begins with, not at the video's."""
-EXAMPLE_STEP_S, EXAMPLE_WINDOW_S = 0.96, 0.975
-"""An audio example covers 96 spectrogram frames; the last one of them looks 15 ms beyond its 0.96 s."""
+Half = npt.NDArray[np.float16]
+P = TypeVar("P", bound=Seen | Moved)
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
-    """What one pass over a file yields. `features` is keyed by extractor fingerprint."""
+class Effort:
+    """How much is done at a time."""
 
-    info: MediaInfo
-    features: dict[str, Feature]
-    transcript: Transcript | None
-    nouns: tuple[tuple[str, ...], ...]
-    """One noun set per transcript line."""
-    noun_mode: str
-    noun_version: str
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Wall seconds per stage."""
+    batch: int = 8
+    """Frames per forward pass: on a slow CPU a sign of life comes after each."""
+    runs: int = 2
+    """Runs per forward pass of the motion network."""
+    ahead_bytes: int = 256 << 20
+    """Decoded and waiting: four minutes of prepared frames, or a minute of runs."""
+    readers: int = 1
+    """Files that are decoded at once. One keeps a CPU busy that runs the networks too; a GPU eats faster."""
 
 
-def extract(
-    path: Path,
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What became of a request: an extraction, or the error and the stage that it came from."""
+
+    request: Request
+    extraction: Extraction | None
+    error: Exception | None = None
+    stage: str = ""
+
+
+def extract(request: Request, extractors: Extractors, nouns: NounExtractor) -> Extraction:
+    """One file. Raises `UnreadableMedia` for one that cannot be decoded, `Interrupted` when cancelled."""
+    (outcome,) = extract_all(iter([request]), extractors, nouns)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.extraction is not None
+    return outcome.extraction
+
+
+def extract_all(
+    requests: Iterator[Request | None],
     extractors: Extractors,
     nouns: NounExtractor,
-    wanted: frozenset[str],
-    poster: Path,
-    progress: Progress,
-) -> Extraction:
-    """Extract those of `wanted` (extractor fingerprints) that are awake, and the transcript.
+    effort: Effort | None = None,
+) -> Iterator[Outcome]:
+    """Every request's outcome, as they get ready; None among the requests says that no more wait at the moment.
 
-    Raises `UnreadableMedia` for a file that cannot be decoded, `Interrupted` when cancelled.
+    `requests` is asked in other threads. A file that fails is an outcome like any other; raises what `requests` raises,
+    and `Interrupted` when one of them is cancelled.
     """
-    clock = _Clock()
-    progress.start("probe")
-    with clock.stage("probe"):
-        info = probe(path)
-    clip = extractors.clip if extractors.clip and extractors.clip.fingerprint in wanted else None
-    motion = extractors.motion if extractors.motion and extractors.motion.fingerprint in wanted else None
-    audio = extractors.audio if extractors.audio and extractors.audio.fingerprint in wanted else None
-
-    progress.start("frames", info.duration_s, "s")
-    with clock.stage("frames"):
-        features = _extract_frames(info, clip, motion, poster, progress)
-    if audio is not None:
-        progress.start("audio", info.duration_s, "s")
-        with clock.stage("audio"):
-            features[audio.fingerprint] = _extract_audio(info, audio, progress)
-    progress.start("speech")
-    with clock.stage("speech"):
-        transcript = read_subtitles(path, info)
-        lines = transcript.lines if transcript else ()
-        language = transcript.language if transcript else None
-        line_nouns = tuple(tuple(sorted(nouns(line.text, language))) for line in lines)
-    return Extraction(info, features, transcript, line_nouns, nouns.mode, nouns.version, clock.seconds)
+    effort = effort or Effort()
+    ahead: Lookahead[Item] = Lookahead(effort.ahead_bytes)
+    source = RequestSource(requests)
+    speech = speech_fingerprint(extractors, nouns)
+    readers = [Reader(source, extractors, speech, ahead) for _ in range(effort.readers)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield from _Networks(extractors, nouns, effort).run(ahead, len(readers))
+    finally:
+        ahead.stop()
+        for reader in readers:
+            reader.join(READER_GRACE_S)
 
 
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+READER_GRACE_S = 5.0
+"""A decoder stops at its next frame; one that waits for a request cannot be told, and ends with the process."""
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
+
+class _Work:
+    """One video's results so far, on the networks' side."""
+
+    def __init__(self, video: Video, audio: AudioExtractor | None) -> None:
+        self.video = video
+        self.cells: list[int] = []
+        self.frames: list[Half] = []
+        self.runs: list[Half] = []
+        self.readings: list[tuple[int, tuple[str, ...]]] = []
+        self.listening = Listening(audio) if audio is not None else None
+        self.waiting = 0
+        """Pieces that lie in a batch which is not full yet."""
+        self.ended = False
+        self.error: Exception | None = None
+        self.stage = ""
+
+    def fail(self, error: Exception, stage: str) -> None:
+        if self.error is None:
+            self.error, self.stage = error, stage
+        self.video.given_up = True
+
+
+class _Batch(Generic[P]):
+    """Pieces of one kind, from any videos, until there are enough for a forward pass."""
+
+    def __init__(self, stage: str, size: int, forward: Callable[[list[tuple[_Work, P]]], None]) -> None:
+        self._stage, self._size, self._forward = stage, size, forward
+        self._pieces: list[tuple[_Work, P]] = []
+
+    def add(self, work: _Work, piece: P) -> None:
+        work.waiting += 1
+        self._pieces.append((work, piece))
+        if len(self._pieces) >= self._size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Run what is there. A batch that fails is run again video by video: only one of them is to blame."""
+        pieces, self._pieces = self._pieces, []
+        pieces = [(work, piece) for work, piece in pieces if self._taken(work)]
+        if not pieces:
+            return
         try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+            self._timed(pieces)
+        except Exception as error:  # noqa: BLE001 - a network's failure is the file's
+            parts = [list(part) for _, part in groupby(pieces, key=lambda entry: id(entry[0]))]
+            if len(parts) == 1:
+                pieces[0][0].fail(error, "frames")
+                return
+            for part in parts:
+                try:
+                    self._timed(part)
+                except Exception as own:  # noqa: BLE001 - as above
+                    part[0][0].fail(own, "frames")
+
+    @staticmethod
+    def _taken(work: _Work) -> bool:
+        work.waiting -= 1
+        return work.error is None
+
+    def _timed(self, pieces: list[tuple[_Work, P]]) -> None:
+        began = time.perf_counter()
+        self._forward(pieces)
+        each = (time.perf_counter() - began) / len(pieces)
+        for work, _ in pieces:
+            work.video.seconds[self._stage] += each
 
 
-def _extract_frames(
-    info: MediaInfo,
-    clip: ImageExtractor | None,
-    motion: MotionExtractor | None,
-    poster: Path,
-    progress: Progress,
-) -> dict[str, Feature]:
-    """Decode once; give each frame to the poster, the image tower and the motion extractor that asked for it."""
-    clip_times = times_grid(info, FRAME_STEP_S) if clip else []
-    collectors: list[_ImageCollector | _MotionCollector] = []
-    if clip:
-        collectors.append(_ImageCollector(clip, clip_times, info.duration_s))
-    if motion:
-        collectors.append(_MotionCollector(motion, info.duration_s))
-    poster_s = clip_times[len(clip_times) // 3] if clip_times else 0.3 * info.duration_s
-    times = sorted({poster_s}.union(*(collector.times for collector in collectors)))
-    for frame in read_frames(info.path, times):
-        if frame.asked_s == poster_s:
-            save_thumbnail(frame.image, poster, POSTER_SIDE)
-        for collector in collectors:
-            collector.take(frame.asked_s, frame.image)
-        progress.update(frame.asked_s, info.duration_s)
-    return {collector.fingerprint: collector.finish() for collector in collectors}
+class _Networks:
+    def __init__(self, extractors: Extractors, nouns: NounExtractor, effort: Effort) -> None:
+        self._extractors, self._nouns = extractors, nouns
+        self._images = _Batch[Seen]("network_clip", effort.batch, self._see)
+        self._motion = _Batch[Moved]("network_motion", effort.runs, self._follow)
+        self._texts = _Batch[Seen]("network_text", 1, self._read)
+        self._works: dict[int, _Work] = {}
 
+    def run(self, ahead: Lookahead[Item], readers: int) -> Iterator[Outcome]:
+        while readers:
+            item, waited = ahead.get()
+            if isinstance(item, Idle):
+                self._flush()
+                readers -= item.last
+            elif isinstance(item, Begin):  # the wait for it was a wait for work, not for decoding
+                audio = wanted(self._extractors.audio, item.video.request)
+                self._works[id(item.video)] = _Work(item.video, audio)
+            else:
+                item.video.seconds["waited_for_decoding"] += waited
+                self._take(self._works[id(item.video)], item)
+            yield from self._finished()
+        self._flush()
+        yield from self._finished()
 
-class _ImageCollector:
-    """Batches frames for the image tower; row i of its feature covers the i-th cell of the frame grid."""
-
-    def __init__(self, tower: ImageExtractor, times: list[float], duration_s: float) -> None:
-        self.fingerprint = tower.fingerprint
-        self.times = frozenset(times)
-        self._tower, self._duration_s = tower, duration_s
-        self._waiting: list[npt.NDArray[np.uint8]] = []
-        self._rows: list[npt.NDArray[np.float32]] = []
-
-    def take(self, time_s: float, image: npt.NDArray[np.uint8]) -> None:
-        if time_s not in self.times:
+    def _take(self, work: _Work, item: Seen | Moved | Sounded | End) -> None:
+        if isinstance(item, End):
+            work.ended = True
+            if item.error is not None:
+                work.fail(item.error, work.video.request.progress.snapshot().stage)
+        elif work.error is not None:
             return
-        if self._waiting and image.shape != self._waiting[0].shape:
-            self._encode()  # a stream may change its size halfway
-        self._waiting.append(image)
-        if len(self._waiting) >= BATCH:
-            self._encode()
+        elif isinstance(item, Moved):
+            self._motion.add(work, item)
+        elif isinstance(item, Sounded):
+            self._listen(work, item)
+        else:
+            if item.image is not None:
+                self._texts.add(work, item)
+            if item.prepared is not None:
+                self._images.add(work, item)
 
-    def finish(self) -> Feature:
-        self._encode()
-        values = np.concatenate(self._rows) if self._rows else np.empty((0, self._tower.width), np.float32)
-        return Feature(values, *grid_spans(len(values), FRAME_STEP_S, self._duration_s))
+    def _flush(self) -> None:
+        for batch in (self._images, self._motion, self._texts):
+            batch.flush()
 
-    def _encode(self) -> None:
-        if self._waiting:
-            self._rows.append(self._tower.encode(np.stack(self._waiting)))
-            self._waiting = []
+    def _finished(self) -> Iterator[Outcome]:
+        for key, work in list(self._works.items()):
+            if work.ended and (work.error is not None or work.waiting == 0):
+                del self._works[key]
+                yield self._outcome(work)
 
+    def _see(self, pieces: list[tuple[_Work, Seen]]) -> None:
+        assert self._extractors.clip is not None
+        prepared = np.stack([piece.prepared for _, piece in pieces if piece.prepared is not None])
+        rows = _halved(self._extractors.clip.encode_prepared(prepared))
+        for (work, piece), row in zip(pieces, rows, strict=True):
+            work.cells.append(piece.cell)
+            work.frames.append(row)
+        _tell(pieces, lambda piece: (piece.cell + 1) * FRAME_STEP_S)
 
-class _MotionCollector:
-    """Gathers runs of frames at the motion extractor's rate, one run beginning every `step_s`."""
+    def _follow(self, pieces: list[tuple[_Work, Moved]]) -> None:
+        extractor = self._extractors.motion
+        assert extractor is not None
+        rows = _halved(extractor.encode(np.stack([piece.frames for _, piece in pieces])))
+        for (work, _), row in zip(pieces, rows, strict=True):
+            work.runs.append(row)
+        _tell(pieces, lambda piece: (piece.number + 1) * extractor.step_s)
 
-    def __init__(self, extractor: MotionExtractor, duration_s: float) -> None:
-        self.fingerprint = extractor.fingerprint
-        self._extractor, self._duration_s = extractor, duration_s
-        count = max(1, int(np.ceil(duration_s / extractor.step_s - 1e-6)))
-        offsets = np.arange(extractor.frames_per_clip) / extractor.fps
-        self._runs: deque[list[float]] = deque()
-        for number in range(count):
-            run = [round(number * extractor.step_s + float(t), 6) for t in offsets]
-            self._runs.append([t for t in run if t < duration_s] or run[:1])
-        self.times = frozenset(t for run in self._runs for t in run)
-        self._frames: dict[float, npt.NDArray[np.uint8]] = {}
-        self._ready: list[npt.NDArray[np.uint8]] = []
-        self._rows: list[npt.NDArray[np.float32]] = []
+    def _read(self, pieces: list[tuple[_Work, Seen]]) -> None:
+        assert self._extractors.text is not None
+        for work, piece in pieces:
+            assert piece.image is not None
+            (texts,) = self._extractors.text.read(piece.image[None])
+            work.readings.append((piece.cell, texts))
 
-    def take(self, time_s: float, image: npt.NDArray[np.uint8]) -> None:
-        if time_s not in self.times:
+    def _listen(self, work: _Work, item: Sounded) -> None:
+        assert work.listening is not None
+        try:
+            with work.video.timed("network_audio"):
+                done_s = work.listening.take(item.samples)
+        except Exception as error:  # noqa: BLE001 - a network's failure is the file's
+            work.fail(error, "audio")
             return
-        small = cv2.resize(image, (MOTION_SIDE, MOTION_SIDE), interpolation=cv2.INTER_AREA)
-        self._frames[time_s] = np.asarray(small, np.uint8)
-        while self._runs and self._runs[0][-1] <= time_s:
-            self._close_run()
+        work.video.request.progress.update(done_s, work.video.known.duration_s)
 
-    def finish(self) -> Feature:
-        while self._runs and any(t in self._frames for t in self._runs[0]):
-            self._close_run()
-        self._encode()
-        values = (
-            np.concatenate(self._rows) if self._rows else np.empty((0, self._extractor.width), np.float32)
+    def _outcome(self, work: _Work) -> Outcome:
+        video, request = work.video, work.video.request
+        if work.error is not None:
+            return Outcome(request, None, work.error, work.stage)
+        features: dict[str, Feature] = {}
+        duration_s = video.known.duration_s
+        if (clip := wanted(self._extractors.clip, request)) is not None:
+            starts, ends = grid_spans(video.cells, FRAME_STEP_S, duration_s)
+            kept = np.asarray(work.cells, np.int64)
+            features[clip.fingerprint] = Feature(_rows(work.frames, clip.width), starts[kept], ends[kept])
+        if (motion := wanted(self._extractors.motion, request)) is not None:
+            spans = grid_spans(len(work.runs), motion.step_s, duration_s)
+            features[motion.fingerprint] = Feature(_rows(work.runs, motion.width), *spans)
+        if (audio := wanted(self._extractors.audio, request)) is not None:
+            assert work.listening is not None
+            features[audio.fingerprint] = work.listening.finish()
+        heard = self._heard(work)
+        mode, version = self._nouns.mode, self._nouns.version
+        return Outcome(
+            request,
+            Extraction(video.known, features, heard, tuple(video.asked), mode, version, dict(video.seconds)),
         )
-        return Feature(values, *grid_spans(len(values), self._extractor.step_s, self._duration_s))
 
-    def _close_run(self) -> None:
-        run = self._runs.popleft()
-        frames = [self._frames[t] for t in run if t in self._frames]
-        # A run at the end of the file is short: its last frame is held.
-        frames += [frames[-1]] * (self._extractor.frames_per_clip - len(frames))
-        self._ready.append(np.stack(frames))
-        if len(self._ready) >= max(1, BATCH // self._extractor.frames_per_clip):
-            self._encode()
-        still_needed = self._runs[0][0] if self._runs else float("inf")
-        for t in [t for t in self._frames if t < still_needed]:
-            del self._frames[t]
+    def _heard(self, work: _Work) -> tuple[Heard, ...]:
+        video = work.video
+        spoken = list(video.spoken)
+        if "ocr" in video.asked:
+            starts, ends = grid_spans(video.cells, FRAME_STEP_S, video.known.duration_s)
+            lines = lines_on_screen(
+                (float(starts[cell]), float(ends[cell]), texts) for cell, texts in work.readings
+            )
+            spoken.append(Transcript("ocr", None, lines))
+        with video.timed("nouns"):
+            return tuple(
+                Heard(
+                    found,
+                    tuple(tuple(sorted(self._nouns(line.text, found.language))) for line in found.lines),
+                )
+                for found in spoken
+                if found.lines
+            )
 
-    def _encode(self) -> None:
-        if self._ready:
-            self._rows.append(self._extractor.encode(np.stack(self._ready)))
-            self._ready = []
+
+def _tell(pieces: list[tuple[_Work, P]], done_s: Callable[[P], float]) -> None:
+    """Report how far each video is: its last piece counts."""
+    for work, piece in {id(work): (work, piece) for work, piece in pieces}.values():
+        duration_s = work.video.known.duration_s
+        work.video.request.progress.update(min(done_s(piece), duration_s), duration_s)
 
 
-def _extract_audio(info: MediaInfo, extractor: AudioExtractor, progress: Progress) -> Feature:
-    """Run the audio extractor over blocks that overlap just so that no example is lost at a border."""
-    parts: list[Feature] = []
-    step, window = round(EXAMPLE_STEP_S * extractor.rate), round(EXAMPLE_WINDOW_S * extractor.rate)
-    held = np.empty(0, np.float32)
-    offset_s = 0.0
-    for block in iter_audio(info.path, extractor.rate, block_s=30.0) if info.has_audio else ():
-        held = np.concatenate([held, block])
-        examples = (len(held) - window) // step + 1 if len(held) >= window else 0
-        if examples:
-            parts.append(extractor(held[: (examples - 1) * step + window], offset_s))
-            held = held[examples * step :]
-            offset_s += examples * step / extractor.rate
-        progress.update(min(offset_s, info.duration_s), info.duration_s)
-    if not parts:
-        nothing = np.empty(0, np.float64)
-        return Feature(np.empty((0, extractor.width), np.float32), nothing, nothing)
-    return Feature(
-        np.concatenate([p.values for p in parts]),
-        np.concatenate([p.start_s for p in parts]),
-        np.concatenate([p.end_s for p in parts]),
-    )
+def _halved(rows: npt.NDArray[np.float32]) -> Half:
+    with np.errstate(over="ignore"):  # what float16 cannot hold becomes infinite, and the store refuses it
+        return rows.astype(np.float16)
+
+
+def _rows(rows: list[Half], width: int) -> Half:
+    return np.stack(rows) if rows else np.empty((0, width), np.float16)
 
 
 def grid_spans(

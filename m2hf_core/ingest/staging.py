@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from m2hf_core.ingest.extract import Extraction
+from m2hf_core.ingest.video import Extraction, Heard
 from m2hf_core.records import Feature, Line, MediaInfo, SubtitleTrack, Transcript, Word
 
 
@@ -33,8 +33,8 @@ def write_staged(extraction: Extraction, target: Path) -> None:
     header = {
         "features": keys,
         "info": info,
-        "transcript": asdict(extraction.transcript) if extraction.transcript else None,
-        "nouns": extraction.nouns,
+        "heard": [asdict(heard) for heard in extraction.heard],
+        "asked": extraction.asked,
         "noun_mode": extraction.noun_mode,
         "noun_version": extraction.noun_version,
         "seconds": extraction.seconds,
@@ -71,8 +71,8 @@ def read_staged(target: Path) -> Extraction:
     return Extraction(
         info=_info(header["info"]),
         features=features,
-        transcript=_transcript(header["transcript"]),
-        nouns=tuple(tuple(line) for line in header["nouns"]),
+        heard=tuple(_heard(entry) for entry in header["heard"]),
+        asked=tuple(header["asked"]),
         noun_mode=header["noun_mode"],
         noun_version=header["noun_version"],
         seconds=header["seconds"],
@@ -85,10 +85,10 @@ def _info(fields: dict[str, Any]) -> MediaInfo:
     return MediaInfo(**(fields | {"path": path, "subtitles": tracks}))
 
 
-def _transcript(fields: dict[str, Any] | None) -> Transcript | None:
-    if fields is None:
-        return None
+def _heard(entry: dict[str, Any]) -> Heard:
+    said = entry["transcript"]
     lines = tuple(
-        Line(**(line | {"words": tuple(Word(**word) for word in line["words"])})) for line in fields["lines"]
+        Line(**(line | {"words": tuple(Word(**word) for word in line["words"])})) for line in said["lines"]
     )
-    return Transcript(fields["source"], fields["language"], lines)
+    nouns = tuple(tuple(line) for line in entry["nouns"])
+    return Heard(Transcript(said["source"], said["language"], lines), nouns)

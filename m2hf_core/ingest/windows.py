@@ -12,6 +12,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from m2hf_core.records import Feature
+
 MAX_FRAMES = 12
 MIN_FRAMES = 2
 CUT_FACTOR = 4.0
@@ -19,7 +21,43 @@ CUT_FACTOR = 4.0
 CUT_FLOOR = 0.15
 """... and at least this much in cosine, so that a still video is not cut at its noise."""
 
+LONGEST_FADE_S = 2.0
+"""Flat frames have no row. Less than this is a fade, which belongs to the clip before it; what is longer (a black
+leader, a pause card) becomes clips of its own, which sight cannot find but words can."""
+SHORTEST_S = 0.04
+"""A picture without duration is shown for as long as a cinema frame."""
+
 Span = tuple[float, float]
+
+
+def cut_video(duration_s: float, frames: Feature | None) -> list[Span]:
+    """The clips of a video, in order, without gap from 0 to its end; None, or no frames at all, cuts evenly."""
+    duration_s = max(duration_s, SHORTEST_S)
+    if frames is None or len(frames.values) == 0:
+        return uniform_windows(duration_s)
+    starts_s, ends_s = frames.start_s, frames.end_s
+    gaps = np.flatnonzero(starts_s[1:] - ends_s[:-1] >= LONGEST_FADE_S) + 1
+    spans: list[Span] = []
+    reached = 0.0
+    for first, end in pairwise([0, *gaps.tolist(), len(starts_s)]):
+        spans += _unseen(reached, float(starts_s[first]))
+        seen = slice(first, end)
+        clips = change_windows(starts_s[seen], ends_s[seen], frames.values[seen])
+        # Each ends where the next begins: a fade between them belongs to the one that fades.
+        begins = [spans[-1][1] if spans else 0.0, *(clip[0] for clip in clips[1:])]
+        reached = float(ends_s[end - 1])
+        spans += pairwise([*begins, reached])
+    spans += _unseen(reached, duration_s)
+    # The last cell may end a little before or after the container says; the last clip ends with the video.
+    start_s = spans[-1][0]
+    return [*spans[:-1], (start_s, max(duration_s, start_s + SHORTEST_S))]
+
+
+def _unseen(start_s: float, end_s: float) -> list[Span]:
+    """Clips of a stretch without frames, none where it is only a fade."""
+    if end_s - start_s < LONGEST_FADE_S:
+        return []
+    return [(start_s + begin, start_s + end) for begin, end in uniform_windows(end_s - start_s)]
 
 
 def uniform_windows(duration_s: float, max_s: float = float(MAX_FRAMES)) -> list[Span]:
