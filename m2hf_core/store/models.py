@@ -15,12 +15,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from m2hf_core.records import TranscriptSource
 from m2hf_core.store.columns import PathBytes, PlainText
 
-LIBRARY_REVISION = "library_0001"
+LIBRARY_REVISION = "library_0002"
 """The newest migration under migrations/library."""
 
 FolderState = Literal["online", "offline"]
 PathState = Literal["present", "offline", "gone"]
 JobState = Literal["queued", "leased", "done", "failed"]
+Verdict = Literal["right", "wrong"]
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -196,6 +197,24 @@ class Caption(Library):
     added_at: Mapped[float] = mapped_column(default=time.time)
     key: Mapped[bytes] = mapped_column(unique=True)
     """Digest of everything that makes two captions the same, so that importing twice adds nothing."""
+
+
+class Pin(Library):
+    """The owner's word on a hit: these words do or do not describe this time of a video."""
+
+    __tablename__ = "pin"
+    __table_args__ = (
+        UniqueConstraint("text", "video_id", "start_s", "end_s"),
+        CheckConstraint("verdict IN ('right', 'wrong')", name="verdict"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(PlainText)
+    video_id: Mapped[int] = mapped_column(ForeignKey("video.id", ondelete="CASCADE"), index=True)
+    start_s: Mapped[float]
+    end_s: Mapped[float]
+    verdict: Mapped[Verdict] = mapped_column(Text)
+    added_at: Mapped[float] = mapped_column(default=time.time)
 
 
 class Scorer(Library):
