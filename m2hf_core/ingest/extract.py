@@ -233,6 +233,7 @@ class _Networks:
             assert piece.image is not None
             (texts,) = self._extractors.text.read(piece.image[None])
             work.readings.append((piece.cell, texts))
+        _tell(pieces, lambda piece: (piece.cell + 1) * FRAME_STEP_S)
 
     def _listen(self, work: _Work, item: Sounded) -> None:
         assert work.listening is not None

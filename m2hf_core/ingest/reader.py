@@ -140,7 +140,10 @@ class Reader(threading.Thread):
     def _read_pictures(self, video: Video) -> None:
         extractors, request = self._extractors, video.request
         clip, motion = wanted(extractors.clip, request), wanted(extractors.motion, request)
-        cells = Cells(video, clip, extractors.text is not None and self._speech in request.wanted)
+        reads_text = extractors.text is not None and self._speech in request.wanted
+        if reads_text:
+            video.asked.append("ocr")
+        cells = Cells(video, clip, reads_text)
         runs = Runs(video, motion) if motion is not None else None
         poster = Poster(video)
         times = sorted({*poster.times, *cells.times, *(runs.times if runs else ())})
