@@ -58,3 +58,28 @@ def status(session: Session) -> Status:
         unmeasured=sum(row[2] for row in left),
         clips=session.scalars(select(func.count()).select_from(Clip)).one(),
     )
+
+
+BY_FOLDER = text(
+    """
+    SELECT path.folder_id, COUNT(DISTINCT path.video_id),
+        COUNT(DISTINCT CASE WHEN job.state = 'done' THEN path.video_id END),
+        COUNT(DISTINCT CASE WHEN job.state = 'failed' THEN path.video_id END)
+    FROM path LEFT JOIN job ON job.video_id = path.video_id
+    WHERE path.state IN ('present', 'offline') GROUP BY path.folder_id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCounts:
+    """Videos of one folder, those of inner named folders left out."""
+
+    videos: int
+    ready: int
+    failed: int
+
+
+def counts_by_folder(session: Session) -> dict[int, FolderCounts]:
+    """Per folder id; a folder without videos is not in it."""
+    return {folder: FolderCounts(*counts) for folder, *counts in session.execute(BY_FOLDER)}

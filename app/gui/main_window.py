@@ -1,0 +1,373 @@
+"""The window: three columns between a search bar and a status line, and who listens to whom."""
+
+from __future__ import annotations
+
+import html
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QIcon, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QLabel,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.bridge import Bridge
+from app.gui.empty import EmptyState
+from app.gui.icons import icon
+from app.gui.library_panel import LibraryPanel
+from app.gui.preview import Preview
+from app.gui.records import Trouble, Work
+from app.gui.results_view import ResultsView
+from app.gui.search_bar import SearchBar
+from app.gui.session import Session
+from app.gui.status_bar import StatusBar
+from app.gui.theme import LIBRARY_WIDTH, PREVIEW_WIDTH, STEP, Theme
+from app.gui.thumbnails import Thumbnails
+from app.services.views import Overview
+from m2hf_core.records import BRANCHES, Line, SearchAnswer, SearchHit
+
+if TYPE_CHECKING:
+    from app.services.library import Library
+    from app.services.live import Answered
+    from app.services.searching import Searcher
+
+LINGER_MS = 1500
+"""A query that stands this long goes into the history."""
+
+
+class MainWindow(QMainWindow):
+    """Built from panels that only signal; this class connects them with the bridge."""
+
+    def __init__(self, bridge: Bridge, theme: Theme, session: Session) -> None:
+        super().__init__()
+        self.bridge, self.theme, self.session = bridge, theme, session
+        self._overview: Overview | None = None
+        self.answer: SearchAnswer | None = None
+        self.setWindowTitle("M2HF")
+        self.setWindowIcon(QIcon(icon("app")))
+        self.thumbnails = Thumbnails(bridge)
+        self.search = SearchBar(theme)
+        self.library = LibraryPanel(theme)
+        self.results = ResultsView(theme, self.thumbnails)
+        self.preview = Preview(theme, self.thumbnails)
+        self.status = StatusBar()
+        self.receipt = QLabel()
+        self.receipt.setObjectName("muted")
+        self.receipt.setContentsMargins(4 * STEP, 3 * STEP, 4 * STEP, STEP)
+        self.receipt.setWordWrap(True)
+        self.empty = EmptyState()
+        self._middle = QStackedWidget()
+        self._assemble()
+        self._connect()
+        self._shortcuts()
+        self._linger = QTimer(self, singleShot=True, interval=LINGER_MS)
+        self._linger.timeout.connect(self._remember_search)
+        self._restore()
+        self._show_middle()
+
+    # Building.
+
+    def _assemble(self) -> None:
+        found = QWidget()
+        found.setObjectName("ground")
+        found.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        column = QVBoxLayout(found)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.receipt)
+        column.addWidget(self.results, 1)
+        self._middle.addWidget(found)
+        self._middle.addWidget(self.empty)
+        self.columns = QSplitter(Qt.Orientation.Horizontal)
+        self.columns.setHandleWidth(1)
+        for widget in (self.library, self._middle, self.preview):
+            self.columns.addWidget(widget)
+        self.columns.setStretchFactor(1, 1)
+        self.columns.setCollapsible(1, False)
+        self._middle.setMinimumWidth(60 * STEP)
+        self.preview.setMinimumWidth(70 * STEP)
+        self.library.setMinimumWidth(45 * STEP)
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.search)
+        layout.addWidget(self.columns, 1)
+        layout.addWidget(self.status)
+        self.setCentralWidget(content)
+
+    def _connect(self) -> None:
+        bridge = self.bridge
+        bridge.overview.connect(self._show_overview)
+        bridge.answered.connect(self._show_answer)
+        bridge.working.connect(self._show_work)
+        bridge.search_state.connect(self._search_state)
+        bridge.failed.connect(self.tell)
+        self.search.asked.connect(self._ask)
+        self.search.arranged.connect(self._arrange)
+        self.search.entered.connect(self._go_to_results)
+        self.library.filtered.connect(self._filter)
+        self.library.search_wanted.connect(self.search.search_for)
+        self.library.folders_dropped.connect(self.add_folders)
+        self.results.chosen.connect(self._choose)
+        self.results.played.connect(self.preview.play_or_pause)
+        self.results.opened.connect(lambda _: self.preview.play_or_pause())
+        self.status.pause_wanted.connect(bridge.pause)
+        self.status.resume_wanted.connect(bridge.resume)
+
+    def _shortcuts(self) -> None:
+        self._keys: list[QShortcut] = []
+        for keys, action in (
+            ("Ctrl+F", self._focus_search),
+            ("Ctrl+L", self._focus_search),
+            ("Space", self.preview.play_or_pause),
+            (".", lambda: self.preview.player.step(1)),
+            (",", lambda: self.preview.player.step(-1)),
+            *((str(number), chip.toggle) for number, chip in enumerate(self.search.chips.values(), 1)),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.activated.connect(action)
+            self._keys.append(shortcut)
+
+    # What comes through the bridge.
+
+    def _show_overview(self, overview: Overview) -> None:
+        self._overview = overview
+        self.library.show_overview(overview)
+        self.status.show_failures(overview.videos.get("failed", 0))
+        self.status.show_models(overview.preset_title, overview.scorer)
+        self._show_middle()
+
+    def _show_answer(self, answered: Answered) -> None:
+        if answered.error is not None or answered.answer is None:
+            self.answer = None
+            trouble = Trouble.of(answered.error) if answered.error else Trouble("")
+            self.receipt.setText(f"{trouble.sentence} {trouble.hint}")
+            return
+        if not self.search.ask().text:
+            return
+        self.answer = answered.answer
+        self._arrange()
+        self._write_coverage(answered.answer)
+        self.search.say_asleep(dict(answered.answer.abstained))
+        self._show_middle()
+        self._linger.start()
+
+    def _show_work(self, work: Work) -> None:
+        self.status.show_work(work)
+
+    def _search_state(self, state: str, trouble: Trouble | None) -> None:
+        if trouble is not None:
+            self.tell(trouble)
+        if state == "ready" and not self.search.field.text():
+            self.search.took.setText("")
+        elif state == "opening":
+            self.search.took.setText(self.tr("loading the models"))
+
+    def tell(self, trouble: Trouble) -> None:
+        """A failure that nobody asked for is said in the results' own line; it never stops the work."""
+        self.receipt.setText(f"{trouble.sentence} {trouble.hint}")
+
+    # What the panels wish.
+
+    def add_folders(self, folders: list[Path]) -> None:
+        """Watch these folders, and make them searchable."""
+
+        self.bridge.add_folders(folders)
+
+    def _ask(self, ask: object) -> None:
+        wish = self.search.ask()
+        if not self.search.field.text().strip():
+            self.answer = None
+            self.search.took.setText("")
+            self.results.results.show(())
+            self._linger.stop()
+            self._show_middle()
+            return
+        if wish.branches:
+            self.bridge.ask(wish)
+        else:
+            self.answer = None
+            self.results.results.show(())
+            self._show_middle()
+
+    def _filter(self, words: str) -> None:
+        self.search.filters = words
+        self.search.ask_now()
+
+    def _arrange(self) -> None:
+        self.results.set_list_form(self.search.form.isChecked())
+        if self.answer is None:
+            return
+        hits = list(self.answer.hits)
+        if self.search.one_per_video:
+            hits = list({hit.video: hit for hit in reversed(hits)}.values())
+            hits.sort(key=lambda hit: hit.rank)
+        if self.search.order == "name":
+            hits.sort(key=lambda hit: (hit.video.name.lower(), hit.start_s))
+        elif self.search.order == "folder":
+            hits.sort(key=lambda hit: (str(hit.video.parent).lower(), hit.rank))
+        chosen = self.preview.hit
+        self.results.results.show(hits, by_likelihood=self.search.order == "best")
+        row = None if chosen is None else self.results.results.row_of(chosen.clip_id)
+        if row is not None and row != self.results.currentIndex().row():
+            self.results.setCurrentIndex(self.results.results.index(row))
+        elif row is not None:
+            self.preview.show_hit(self.results.results.hit(row))
+
+    def _choose(self, hit: SearchHit | None) -> None:
+        if hit is None:
+            return
+        self.preview.show_hit(hit)
+        video, words = hit.video, self.answer.query if self.answer is not None else ""
+
+        def curves(searcher: Searcher) -> dict[str, list[tuple[float, float]]]:
+            return searcher.timeline(video, words)
+
+        def lines(library: Library) -> tuple[Line, ...]:
+            from app.services.overview import spoken_lines
+
+            return spoken_lines(library, video)
+
+        def show_lines(found: tuple[Line, ...]) -> None:
+            if self._shows(video):
+                self.preview.show_lines(found)
+
+        def show_curves(found: dict[str, list[tuple[float, float]]]) -> None:
+            if self._shows(video):
+                self.preview.show_curves(found)
+
+        self.bridge.run(lines, show_lines)
+        if words:
+            # A query that the strip cannot draw has already been told to the person by the search itself.
+            self.bridge.with_searcher(curves, show_curves, lambda _: None)
+
+    def _shows(self, video: Path) -> bool:
+        return self.preview.hit is not None and self.preview.hit.video == video
+
+    def _go_to_results(self) -> None:
+        if self.results.results.rowCount():
+            self.results.setFocus()
+            if not self.results.currentIndex().isValid():
+                self.results.setCurrentIndex(self.results.results.index(0))
+
+    def _focus_search(self) -> None:
+        self.search.field.setFocus()
+        self.search.field.selectAll()
+
+    def _remember_search(self) -> None:
+        words = self.search.field.text().strip()
+        if words:
+            self.library.show_searches(self.library.saved_searches(), self.session.remember_search(words))
+
+    # What stands in the middle.
+
+    def _write_coverage(self, answer: SearchAnswer) -> None:
+        overview = self._overview
+        took = round(answer.took_ms + answer.encode_ms)
+        total = overview.total if overview is not None else answer.videos
+        self.search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
+        parts = []
+        if answer.blind_spots:
+            parts.append(self.tr("Not searched: {}").format(" · ".join(answer.blind_spots)))
+        parts.extend(note for note in answer.notes if note.startswith("character"))
+        self.receipt.setText("\n".join(parts))
+        self.receipt.setVisible(bool(parts))
+
+    def _show_middle(self) -> None:
+        """Results, or the sentence that explains why there are none."""
+        overview, text = self._overview, self.search.field.text().strip()
+        if self.results.results.rowCount():
+            self._middle.setCurrentIndex(0)
+            return
+        self._middle.setCurrentIndex(1)
+        say = self.empty.say
+        if overview is None:
+            say(self.tr("Opening your library"))
+        elif not overview.folders:
+            say(
+                self.tr("No folder yet"),
+                self.tr("Add a folder with videos. Everything stays on this machine."),
+                (self.tr("Add folder…"), self.library.choose_folder),
+            )
+        elif all(not folder.online for folder in overview.folders):
+            say(
+                self.tr("All folders are offline"),
+                self.tr("Connect their drives to play what is found; searching works without them."),
+                (self.tr("Look again"), self.bridge.refresh),
+            )
+        elif not any(chip.isChecked() for chip in self.search.chips.values()):
+            say(
+                self.tr("No branch is chosen"),
+                self.tr("Choose at least one of the four beside the search field."),
+                (self.tr("Search by all four"), self._all_branches),
+            )
+        elif text and self.answer is not None:
+            say(
+                self.tr("Nothing found"),
+                html.escape(self._could_not(self.answer)),
+                (self.tr("Clear the filters"), self.library.clear_filters) if self.search.filters else None,
+            )
+        elif text:
+            say(self.tr("Searching"))
+        else:
+            self._invite(overview)
+
+    def _invite(self, overview: Overview) -> None:
+        examples = overview.examples
+        self.empty.say(
+            self.tr("What are you looking for?"),
+            self.tr("Try one of these:") if examples else self.tr("Say what is seen, heard, done or said."),
+            examples=[(f"“{text}”", partial(self.search.search_for, text)) for text in examples],
+        )
+        if examples:
+            self.search.field.setPlaceholderText(self.tr("Describe a moment, as in: {}").format(examples[0]))
+
+    def _could_not(self, answer: SearchAnswer) -> str:
+        spots = [*answer.blind_spots, *(f"{name}: {why}" for name, why in answer.abstained.items())]
+        return " · ".join(spots) or self.tr("Other words may find it.")
+
+    def _all_branches(self) -> None:
+        for branch in BRANCHES:
+            self.search.chips[branch].setChecked(True)
+
+    # Session.
+
+    def _restore(self) -> None:
+        self.resize(1440, 900)
+        session = self.session
+        if not self.restoreGeometry(session.state("geometry")):
+            self.resize(1440, 900)
+        if not self.columns.restoreState(session.state("columns")):
+            self.columns.setSizes([LIBRARY_WIDTH, 1440 - LIBRARY_WIDTH - PREVIEW_WIDTH, PREVIEW_WIDTH])
+        self.library.show_searches(session.texts("saved"), session.texts("recent"))
+        self.search.form.setChecked(session.flag("rows"))
+        self.search.set_one_per_video(session.flag("grouped"))
+        self.search.set_order(session.text("order", "best"))
+        self.search.set_fusion(session.text("fusion", "mmbf"))
+        self.search.field.setFocus()
+
+    def _keep(self) -> None:
+        session = self.session
+        session.put_state("geometry", self.saveGeometry())
+        session.put_state("columns", self.columns.saveState())
+        session.put_texts("saved", self.library.saved_searches())
+        session.put_flag("rows", self.search.form.isChecked())
+        session.put_flag("grouped", self.search.one_per_video)
+        session.put_text("order", self.search.order)
+        session.put_text("fusion", self.search.fusion)
+        session.write()
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        self._keep()
+        self.preview.player.stop()
+        self.hide()
+        self.bridge.stop()
+        super().closeEvent(event)

@@ -1,0 +1,156 @@
+"""Plays a moment: a thin hand on QtMultimedia, which is loaded only when something is to be played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtWidgets import QWidget
+
+from app.gui.records import Trouble
+
+if TYPE_CHECKING:
+    from PySide6.QtMultimedia import QMediaPlayer
+
+SPEEDS = (0.5, 1.0, 1.5, 2.0)
+STEP_S = 0.04
+"""One frame at 25 a second, for files that do not tell their rate."""
+LOOP_SLACK_S = 0.05
+
+
+class Player(QObject):
+    """Seconds everywhere. `moved`, `length` and `playing` follow the player; `failed` says why it cannot play."""
+
+    moved = Signal(float)
+    length = Signal(float)
+    playing = Signal(bool)
+    failed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._player: QMediaPlayer | None = None
+        self._screen: QWidget | None = None
+        self._video: Path | None = None
+        self._start_s = 0.0
+        self._range = (0.0, 0.0)
+        self.looping = False
+
+    def screen(self) -> QWidget | None:
+        """The widget that shows the picture; None where Qt cannot play at all."""
+        self._media()
+        return self._screen
+
+    def show_moment(self, video: Path, at_s: float, start_s: float, end_s: float) -> None:
+        """Be ready to play this video from `at_s`; [start_s, end_s) is what loops."""
+        self._range = (start_s, end_s)
+        self._start_s = at_s
+        if self._player is None:
+            self._video = video
+            return
+        if video != self._video:
+            self._player.stop()
+            self._player.setSource(QUrl())
+        self._video = video
+        if self._player.source().isEmpty():
+            self.moved.emit(at_s)
+        else:
+            self._player.setPosition(round(1000 * at_s))
+
+    def toggle(self) -> None:
+        """Play, or pause."""
+        player = self._media()
+        if player is None or self._video is None:
+            return
+        if player.playbackState() == player.PlaybackState.PlayingState:
+            player.pause()
+            return
+        if not self._video.exists():
+            self.failed.emit(
+                Trouble(
+                    self.tr("{} is not there any more.").format(self._video.name),
+                    self.tr(
+                        "If it is on a drive, connect the drive; else the next look at the folder notices it."
+                    ),
+                )
+            )
+            return
+        source = QUrl.fromLocalFile(str(self._video))
+        if player.source() != source:
+            player.setSource(source)
+        player.play()
+
+    def seek(self, at_s: float) -> None:
+        self._start_s = max(0.0, at_s)
+        if self._player is not None and not self._player.source().isEmpty():
+            self._player.setPosition(round(1000 * self._start_s))
+        else:
+            self.moved.emit(self._start_s)
+
+    def step(self, frames: int) -> None:
+        """Some frames on or back; playing pauses."""
+        if self._player is None or self._player.source().isEmpty():
+            return
+        self._player.pause()
+        self._player.setPosition(max(0, self._player.position() + round(1000 * STEP_S * frames)))
+
+    def set_speed(self, speed: float) -> None:
+        player = self._media()
+        if player is not None:
+            player.setPlaybackRate(speed)
+
+    def stop(self) -> None:
+        """Let go of the file, so that its drive can be taken away."""
+        if self._player is not None:
+            self._player.stop()
+            self._player.setSource(QUrl())
+
+    def _media(self) -> QMediaPlayer | None:
+        if self._player is not None:
+            return self._player
+        try:
+            from PySide6.QtMultimedia import QAudioOutput, QMediaPlayer
+            from PySide6.QtMultimediaWidgets import QVideoWidget
+        except ImportError as error:
+            self.failed.emit(
+                Trouble(
+                    self.tr("Videos cannot be played here: a system library is missing."),
+                    self.tr("Open the file in another player, or run m2hf-app doctor. ({})").format(error),
+                )
+            )
+            return None
+        player = QMediaPlayer(self)
+        self._screen = QVideoWidget()
+        player.setVideoOutput(self._screen)
+        player.setAudioOutput(QAudioOutput(player))
+        player.positionChanged.connect(self._follow)
+        player.durationChanged.connect(lambda ms: self.length.emit(ms / 1000))
+        player.playbackStateChanged.connect(
+            lambda state: self.playing.emit(state == QMediaPlayer.PlaybackState.PlayingState)
+        )
+        player.mediaStatusChanged.connect(self._loaded)
+        player.errorOccurred.connect(self._tell)
+        self._player = player
+        return player
+
+    def _loaded(self, status: QMediaPlayer.MediaStatus) -> None:
+        """A source begins at zero; go to the moment as soon as it can."""
+        if status == status.LoadedMedia and self._player is not None and self._start_s > 0:
+            self._player.setPosition(round(1000 * self._start_s))
+
+    def _follow(self, ms: int) -> None:
+        at_s = ms / 1000
+        start_s, end_s = self._range
+        if self.looping and end_s > start_s and at_s > end_s - LOOP_SLACK_S and self._player is not None:
+            self._player.setPosition(round(1000 * start_s))
+            return
+        self.moved.emit(at_s)
+
+    def _tell(self, _error: QMediaPlayer.Error, text: str) -> None:
+        name = self._video.name if self._video is not None else ""
+        self.failed.emit(
+            Trouble(
+                self.tr("{} cannot be played here.").format(name),
+                self.tr("Open it in another player. ({})").format(text),
+            )
+        )

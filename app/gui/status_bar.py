@@ -1,0 +1,112 @@
+"""The bottom line: what indexing does now, how fast, how long still, and what could not be read."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
+
+from app.gui.records import Work, counted
+from app.gui.theme import STATUS_HEIGHT, STEP
+
+
+class StatusBar(QFrame):
+    """Quiet while nothing is done."""
+
+    pause_wanted = Signal()
+    resume_wanted = Signal()
+    failures_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("status")
+        self.setFixedHeight(STATUS_HEIGHT)
+        self._work: Work | None = None
+        self.doing = QLabel()
+        self.doing.setObjectName("muted")
+        self.bar = QProgressBar(textVisible=False)
+        self.bar.setFixedSize(180, STEP)
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName(self.tr("Indexing"))
+        self.pace = QLabel()
+        self.pace.setObjectName("muted")
+        self.pause = QPushButton(self.tr("Pause"))
+        self.pause.clicked.connect(self._pause_or_resume)
+        self.failures = QPushButton()
+        self.failures.setObjectName("link")
+        self.failures.clicked.connect(self.failures_wanted)
+        self.models = QLabel()
+        self.models.setObjectName("muted")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4 * STEP, 0, 4 * STEP, 0)
+        layout.setSpacing(4 * STEP)
+        for widget in (self.doing, self.bar, self.pace, self.pause):
+            layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addStretch(1)
+        layout.addWidget(self.failures)
+        layout.addWidget(self.models)
+        self.show_work(None)
+        self.show_failures(0)
+
+    def show_work(self, work: Work | None) -> None:
+        """What goes on now; None when nothing does."""
+        self._work = work
+        working = work is not None and work.state == "working"
+        paused = work is not None and work.state == "paused"
+        self.bar.setVisible(working or paused)
+        self.pace.setVisible(working)
+        self.pause.setVisible(working or paused)
+        self.doing.setText("" if work is None else self._sentence(work))
+        self.doing.setToolTip("" if work is None else work.why)
+        if work is None:
+            return
+        self.bar.setRange(0, 1000 if work.share is not None else 0)
+        if work.share is not None:
+            self.bar.setValue(round(1000 * work.share))
+        self.pace.setText(self._pace(work))
+        self.pause.setText(self.tr("Resume") if paused else self.tr("Pause"))
+
+    def _sentence(self, work: Work) -> str:
+        if work.state == "working":
+            stages = {
+                "probe": self.tr("Opening {}"),
+                "decode": self.tr("Watching {}"),
+                "clip": self.tr("Watching {}"),
+                "audio": self.tr("Listening to {}"),
+                "vggish": self.tr("Listening to {}"),
+                "s3d": self.tr("Following {}"),
+                "speech": self.tr("Reading the words of {}"),
+            }
+            if not work.file:
+                return self.tr("Loading the models")
+            return stages.get(work.stage, self.tr("Working on {}")).format(work.file)
+        return {
+            "starting": self.tr("Opening the library"),
+            "scanning": self.tr("Looking through the folders"),
+            "paused": self.tr("Paused"),
+        }.get(work.state, work.why)
+
+    def show_failures(self, count: int) -> None:
+        self.failures.setVisible(count > 0)
+        self.failures.setText(
+            counted(count, self.tr("{} file could not be read"), self.tr("{} files could not be read"))
+        )
+
+    def show_models(self, preset: str, scorer: str) -> None:
+        self.models.setText(f"{preset} · {self.tr('scorer')} “{scorer}”")
+
+    def _pace(self, work: Work) -> str:
+        parts = []
+        if work.factor > 0:
+            parts.append(self.tr("{:.1f}× real time").format(work.factor))
+        if work.left_s is not None:
+            minutes = round(work.left_s / 60)
+            parts.append(
+                self.tr("{} min left").format(minutes) if minutes else self.tr("less than a minute left")
+            )
+        return " · ".join(parts)
+
+    def _pause_or_resume(self) -> None:
+        if self._work is not None and self._work.state == "paused":
+            self.resume_wanted.emit()
+        else:
+            self.pause_wanted.emit()
