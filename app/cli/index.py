@@ -1,26 +1,60 @@
-"""`index`: make everything in the given folders searchable, then stop."""
+"""`index`: make everything in the given folders searchable, then stop, or stay and watch them."""
 
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
+from app.cli.common import (
+    LOOK_EVERY_S,
+    Subparsers,
+    add_command,
+    clock,
+    print_json,
+    say,
+    shown_progress,
+    write,
+)
+
+if TYPE_CHECKING:
+    from app.services.background import Background, BackgroundSnapshot
 
 
 def add(subparsers: Subparsers) -> None:
     command = add_command(
-        subparsers, "index", "extract what search needs until nothing is left", "m2hf-app index ~/Videos"
+        subparsers,
+        "index",
+        "extract what search needs until nothing is left",
+        "m2hf-app index ~/Videos --watch",
     )
     command.add_argument(
         "folders", nargs="*", type=Path, metavar="FOLDER", help="default: every watched folder"
     )
     command.add_argument("--preset", help="which models to use (see: m2hf-app models list)")
-    command.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps (default: the setting, auto)")
+    command.add_argument(
+        "--device", help="auto, cpu, cuda, cuda:0, cuda:0,cuda:1 or mps (default: the setting, auto)"
+    )
+    command.add_argument(
+        "--watch",
+        action="store_true",
+        help="stay, and take in what is added, changed or renamed, until Ctrl-C",
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    with _ended_politely():
+        return _watch(args) if args.watch else _index(args)
+
+
+def _index(args: argparse.Namespace) -> int:
     from app.services.indexing import index_folders
     from app.services.library import open_library
 
@@ -37,3 +71,83 @@ def run(args: argparse.Namespace) -> int:
     for line in report.lines():
         write(line)
     return 0
+
+
+def _watch(args: argparse.Namespace) -> int:
+    """Follow a `Background` until Ctrl-C (exit code 130) or until it fails."""
+    from app.services.background import Background
+    from app.services.folders import add_folders
+    from app.services.indexing import watchable, worker_configs
+    from app.services.library import open_library
+    from m2hf_core.errors import KnownError
+
+    with open_library(args.data_dir, preset=args.preset, mode="create") as library:
+        worker_configs(library, args.device)  # a wrong word is told before anything begins
+        add_folders(library, args.folders)
+        watchable(library)
+    background = Background(args.data_dir, args.preset, device=args.device)
+    background.start()
+    try:
+        last = _follow(background, as_json=args.json)
+    finally:
+        background.stop(None)
+    raise KnownError(last.why)
+
+
+def _follow(background: Background, *, as_json: bool) -> BackgroundSnapshot:
+    """Say what changes; returns when the background has failed."""
+    said, width = "", 0
+    heard: set[str] = set()
+    while True:
+        now = background.snapshot()
+        for notice in now.notices:
+            if notice not in heard:
+                heard.add(notice)
+                say(notice)
+        line = _line(now)
+        if sys.stderr.isatty():
+            sys.stderr.write("\r" + line.ljust(width))
+            sys.stderr.flush()
+            width = len(line)
+        elif not as_json and (plain := _state_line(now)) != said:
+            said = plain
+            write(plain)
+            sys.stdout.flush()
+        if now.state in ("failed", "stopped"):
+            return now
+        time.sleep(LOOK_EVERY_S)
+
+
+def _state_line(now: BackgroundSnapshot) -> str:
+    counts = f"{now.ready} searchable, {now.queued} waiting, {now.failed} failed"
+    return f"{now.state}: {counts}" + (f" ({now.why})" if now.why else "")
+
+
+def _line(now: BackgroundSnapshot) -> str:
+    parts = [_state_line(now)]
+    if now.file is not None:
+        parts.append(f"{now.file.name}: {now.stage}")
+    if now.rate > 0:
+        parts.append(f"{now.rate:.1f} x real time")
+    if now.eta_s is not None:
+        parts.append(f"{clock(now.eta_s)} left")
+    return "   ".join(parts)
+
+
+@contextmanager
+def _ended_politely() -> Iterator[None]:
+    """A shutdown or a closed terminal ends the run as Ctrl-C does, so that no file is blamed for it."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    try:
+        before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    except ValueError:  # not the main thread: whoever called us handles signals
+        before = {}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

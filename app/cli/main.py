@@ -8,10 +8,36 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.cli import bench, captions, demo, doctor, failures, index, library, models, search, settings, status
+from app.cli import (
+    bench,
+    captions,
+    demo,
+    doctor,
+    failures,
+    index,
+    library,
+    models,
+    search,
+    settings,
+    status,
+    watching,
+)
 from m2hf_core.errors import EXIT_INTERRUPTED, KnownError
 
-COMMANDS = (demo, index, search, captions, status, failures, library, models, settings, bench, doctor)
+COMMANDS = (
+    demo,
+    index,
+    watching,
+    search,
+    captions,
+    status,
+    failures,
+    library,
+    models,
+    settings,
+    bench,
+    doctor,
+)
 """Each module has `add(subparsers)` and sets `run`, a function of the parsed arguments that returns the exit code."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.services.library import Library
 from m2hf_core.errors import KnownError, UsageError
-from m2hf_core.store import WriterLock, files, folders, forget
+from m2hf_core.store import files, folders, forget
 
 
 def absolute_path(path: Path) -> Path:
@@ -45,6 +46,7 @@ def add_folders(library: Library, paths: Sequence[Path]) -> list[dict[str, objec
     with library.store.library.writing() as session:
         for path in resolved:
             folders.add_folder(session, path, watched=True)
+            forget.take_in_again(session, str(path))
     return list_folders(library)
 
 
@@ -81,25 +83,34 @@ def list_folders(library: Library) -> list[dict[str, object]]:
 
 
 def forget_target(library: Library, target: Path) -> int:
-    """Purge a video, or every video below a folder: rows, features, thumbnails. Answers how many videos went.
+    """Purge a video, or every video below a folder: rows, features, pictures. Answers how many videos went.
 
-    The files on the disk are never touched; a folder that is still watched brings them back at the next index.
+    The files on the disk are never touched. They are not taken in again, even where their folder is watched, until
+    that folder is added or indexed by name. Works beside a program that is indexing.
     """
     absolute = str(absolute_path(target))
-    with WriterLock(library.paths.writer_lock):
-        with library.store.library.reading() as session:
-            video = files.video_of_path(session, absolute)
-            rows = [video] if video else _videos_below(session, absolute)
-        if not rows:
-            raise KnownError(f"{absolute} is not in this library.", "See what is: m2hf-app library list")
-        forgotten = forget.forget_videos(library.store, [row.video_id for row in rows])
-        for row in rows:
-            (library.paths.thumbnails / f"{row.fingerprint}.jpg").unlink(missing_ok=True)
-        with library.store.library.writing() as session:
-            for folder in folders.list_folders(session):
-                if folder.path == absolute:
-                    folders.remove_folder(session, folder.folder_id)
+    with library.store.library.reading() as session:
+        video = files.video_of_path(session, absolute)
+        rows = [video] if video else _videos_below(session, absolute)
+        paths = [path for row in rows for path, _ in files.paths_of(session, row.video_id)]
+    if not rows:
+        raise KnownError(f"{absolute} is not in this library.", "See what is: m2hf-app library list")
+    with library.store.library.writing() as session:
+        forget.pass_over(session, paths)
+    forgotten = forget.forget_videos(library.store, [row.video_id for row in rows])
+    for row in rows:
+        remove_pictures(library.paths.thumbnails, row.fingerprint)
+    with library.store.library.writing() as session:
+        for folder in folders.list_folders(session):
+            if folder.path == absolute:
+                folders.remove_folder(session, folder.folder_id)
     return forgotten
+
+
+def remove_pictures(thumbnails: Path, fingerprint: str) -> None:
+    """The poster of a video and every picture of its moments."""
+    (thumbnails / f"{fingerprint}.jpg").unlink(missing_ok=True)
+    shutil.rmtree(thumbnails / fingerprint, ignore_errors=True)
 
 
 def _videos_below(session: Session, folder: str) -> list[files.VideoRow]:

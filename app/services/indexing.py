@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.services.folders import resolve_folder
+from app.services.holding import paused_by_owner
 from app.services.library import KINDS, Library, Offer, weights_here
 from app.workers.messages import Ready, WorkerConfig
 from app.workers.supervisor import DrainReport, Supervisor
@@ -16,7 +17,10 @@ from m2hf_core.config.settings import DECLARED
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
 from m2hf_core.progress import Progress
-from m2hf_core.store import WriterLock, files, folders, jobs, status
+from m2hf_core.store import WriterLock, files, folders, forget, jobs, status
+
+SETTLE_S, SETTLE_ROUNDS = 1.0, 3
+"""A file that changed within the last second may still be written; it is waited for, but not for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +71,66 @@ def index_folders(
     Raises `LibraryBusy` when another program indexes, `Interrupted` when cancelled; what was finished stays.
     """
     began = time.monotonic()
-    devices = _devices(library, device)  # before anything is remembered of a command that cannot run
+    configs = worker_configs(library, device)  # before anything is remembered of a command that cannot run
     library.paths.data.mkdir(parents=True, exist_ok=True)
+    hold = paused_by_owner(library.store)
+    if hold() is not None:
+        raise KnownError("Indexing is paused.", "Go on with: m2hf-app resume")
     with WriterLock(library.paths.writer_lock):
         targets = _folders_to_index(library, paths)
-        ignore = library.settings.get("ignore")
-        assert isinstance(ignore, tuple)
-        reconciled = [
-            reconcile(library.store, folder_id, root, ignore, progress) for folder_id, root in targets
-        ]
-        with library.store.library.reading() as session:
+        reconciled = [_reconcile_settled(library, folder_id, root, progress) for folder_id, root in targets]
+        with library.store.library.writing() as session:
+            jobs.release_abandoned(session)
             before = status.status(session).seconds_done
-        configs = [
-            WorkerConfig(
-                preset=library.preset.id,
-                device=name,
-                threads=max(1, os.cpu_count() or 1),
-                staging=library.paths.staging,
-                posters=library.paths.thumbnails,
-            )
-            for name in devices
-        ]
         drained = DrainReport()
-        if _anything_to_do(library):  # the start of a worker takes seconds
-            supervisor = Supervisor(library.store, configs, progress)
-            drained = supervisor.drain(lambda ready: _queue_missing(library, ready))
+        if anything_to_do(library):  # the start of a worker takes seconds
+            supervisor = Supervisor(
+                library.store,
+                configs,
+                progress,
+                on_ready=lambda ready: queue_missing(library, ready),
+                hold=hold,
+            )
+            drained = supervisor.drain()
         with library.store.library.reading() as session:
             after = status.status(session).seconds_done
     return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
+
+
+def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
+    """One worker per device. Raises `UsageError` for a word that names none."""
+    return [
+        WorkerConfig(
+            preset=library.preset.id,
+            device=name,
+            threads=max(1, os.cpu_count() or 1),
+            staging=library.paths.staging,
+            posters=library.paths.thumbnails,
+        )
+        for name in _devices(library, device)
+    ]
+
+
+def _reconcile_settled(library: Library, folder_id: int, root: Path, progress: Progress) -> Reconciled:
+    """Reconcile a folder, and wait a moment for files that were written just now; those still growing are named."""
+    ignore = library.settings.get("ignore")
+    assert isinstance(ignore, tuple)
+    found = reconcile(library.store, folder_id, root, ignore, progress, settle_s=SETTLE_S)
+    for _ in range(SETTLE_ROUNDS):
+        if not found.unsettled:
+            return found
+        time.sleep(SETTLE_S)
+        again = reconcile(
+            library.store, folder_id, root, ignore, progress, only=found.unsettled, settle_s=SETTLE_S
+        )
+        found = replace(
+            found,
+            found=found.found + again.found,
+            new=found.new + again.new,
+            unsettled=again.unsettled,
+        )
+    growing = [f"{path} is still being written: index again when it is done." for path in found.unsettled]
+    return replace(found, notices=(*found.notices, *growing))
 
 
 def _devices(library: Library, asked: str | None) -> list[str]:
@@ -110,15 +146,23 @@ def _devices(library: Library, asked: str | None) -> list[str]:
 def _folders_to_index(library: Library, paths: Sequence[Path]) -> list[tuple[int, Path]]:
     resolved = [resolve_folder(path) for path in paths]
     with library.store.library.writing() as session:
+        for path in resolved:
+            forget.take_in_again(session, str(path))
         if resolved:
             return [(folders.add_folder(session, path), path) for path in resolved]
+    return watchable(library)
+
+
+def watchable(library: Library) -> list[tuple[int, Path]]:
+    """The watched folders. Raises `KnownError` when there is none."""
+    with library.store.library.reading() as session:
         known = [(row.folder_id, Path(row.path)) for row in folders.list_folders(session) if row.watched]
     if not known:
         raise KnownError("This library watches no folder yet.", "Name one, as in: m2hf-app index ~/Videos")
     return known
 
 
-def _queue_missing(library: Library, ready: Ready) -> None:
+def queue_missing(library: Library, ready: Ready) -> None:
     """Queue every video that lacks something the workers offer."""
     asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
     library.remember_offer(Offer(ready.offered, asleep, weights_here(library.preset)))
@@ -127,14 +171,13 @@ def _queue_missing(library: Library, ready: Ready) -> None:
         jobs.queue(session, present, ready.offered.values())
 
 
-def _anything_to_do(library: Library) -> bool:
+def anything_to_do(library: Library) -> bool:
     """Whether some video lacks what the workers would offer, as far as can be told without starting one."""
     present = _present_videos(library)
     offer = library.offer()
     if present and (not offer.fingerprints or list(offer.weights) != weights_here(library.preset)):
         return True
     with library.store.library.writing() as session:
-        jobs.release_abandoned(session)
         jobs.queue(session, present, offer.fingerprints.values())
         counts = jobs.counts(session)
     return counts["queued"] > 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.services.library import KINDS, Library
 from app.workers.supervisor import estimated_left
 from m2hf_core.records import Failure
-from m2hf_core.store import WriterLock, failures, features, status, transcripts
+from m2hf_core.store import failures, features, status, transcripts
 from m2hf_core.store.status import VideoState
 
 
@@ -68,5 +68,5 @@ def list_failures(library: Library) -> list[Failure]:
 
 def retry_failures(library: Library) -> int:
     """Queue every failed file again; answers how many."""
-    with WriterLock(library.paths.writer_lock), library.store.library.writing() as session:
+    with library.store.library.writing() as session:
         return failures.retry_failed(session)

@@ -7,64 +7,93 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from dataclasses import dataclass
 
+import psutil
+
 from app.workers.messages import Report, Task, WorkerConfig
 from app.workers.worker import PipeTo, worker_main
+from m2hf_core.store.jobs import Lease
 
 STOP_GRACE_S = 5.0
 END_GRACE_S = 2.0
+SETTLED_AFTER = 10
+"""Files after which a worker has grown to its ordinary size; what it grows from there is a leak."""
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a worker may take before it counts as stuck."""
+    """How long a worker may take before it counts as stuck, and when it is replaced by a fresh one."""
 
     silent_s: float = 300.0
     """Without any sign of life. One comes after each batch, of 8 frames at most: for the largest network on a slow
     processor that is a minute."""
+    start_s: float = 600.0
+    """Until the networks are loaded, from a cold and slow disk."""
     wall_s: float = 300.0
     wall_per_video_s: float = 60.0
+    recycle_files: int = 2000
+    """A worker is replaced after so many files; 0 never."""
+    recycle_grown_bytes: int = 1 << 30
+    """Or when it has grown by so much since its tenth file; 0 never."""
 
     def wall_for(self, duration_s: float) -> float:
         return self.wall_s + self.wall_per_video_s * duration_s
 
 
+@dataclass(slots=True)
+class Given:
+    """A task that lies with a worker; it has begun when the worker has said so."""
+
+    lease: Lease
+    stage: str = ""
+    done_s: float = 0.0
+    total_s: float = 0.0
+    began: float = 0.0
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.stage)
+
+
 class WorkerProcess:
-    """One spawned worker and its pipe; `task` is what it is doing now."""
+    """One spawned worker, its pipe, and the tasks that lie with it, in the order in which they were given."""
 
     def __init__(self, config: WorkerConfig, number: int) -> None:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         self.pipe: PipeTo = here
-        self._process = context.Process(
-            target=worker_main, args=(there, config), name="m2hf-worker", daemon=True
-        )
+        self._process = context.Process(target=_begin, args=(there, config), name="m2hf-worker", daemon=True)
         self._process.start()
         there.close()  # ours must be the only other end, or its death would not close the pipe
         self.number = number
         self.owner = f"process {os.getpid()}, worker {number}"
-        """Under which it leases jobs, one at a time."""
-        self.task: Task | None = None
-        self.stage = "start"
-        self.done_s = 0.0
-        self._duration_s = 0.0
-        self._began = self._heard = time.monotonic()
+        """Under which it leases jobs."""
+        self.ready = False
+        self.given: dict[int, Given] = {}
+        self.finished = 0
+        self._resident_when_settled = self._resident = 0
+        self._suspended_at: float | None = None
+        self._born = self._heard = time.monotonic()
 
     @property
     def idle(self) -> bool:
-        return self.task is None
+        return not self.given
 
-    def give(self, task: Task) -> None:
+    def give(self, lease: Lease, wanted: frozenset[str], path: os.PathLike[str]) -> None:
         """Send a task; a worker that died meanwhile is noticed at its next `receive`."""
-        self.task, self.stage = task, "start"
-        self.done_s = self._duration_s = 0.0
-        self._began = self._heard = time.monotonic()
+        from pathlib import Path
+
+        if self.idle:
+            self._heard = time.monotonic()
+        self.given[lease.job_id] = Given(lease)
         try:
-            self.pipe.send(task)
+            self.pipe.send(Task(lease.job_id, Path(path), lease.fingerprint, wanted))
         except (BrokenPipeError, ConnectionResetError):
-            self.stage = "start"
+            return
 
     def receive(self) -> Report | None:
         """The next message, or None when there is none yet. Raises `EOFError` when the worker is gone."""
@@ -79,24 +108,79 @@ class WorkerProcess:
         self._heard = time.monotonic()
         return report
 
-    def beat(self, stage: str, done_s: float, total_s: float) -> None:
-        self.stage, self.done_s = stage, done_s
-        self._duration_s = max(self._duration_s, total_s)
+    def beat(self, job_id: int, stage: str, done_s: float, total_s: float) -> None:
+        given = self.given.get(job_id)
+        if given is None:
+            return
+        if not given.begun:
+            given.began = time.monotonic()
+        given.stage = stage
+        # A later stage counts from the beginning again; what the person sees does not go backwards.
+        given.done_s, given.total_s = max(given.done_s, done_s), max(given.total_s, total_s)
 
-    def finish_task(self) -> None:
-        self.task = None
-        self.done_s = 0.0
+    def take_back(self, job_id: int, resident_bytes: int = 0) -> Given | None:
+        """A task was answered; None for one that does not lie here any more."""
+        self.finished += 1
+        self._resident = resident_bytes or self._resident
+        if self.finished <= SETTLED_AFTER:
+            self._resident_when_settled = self._resident
+        return self.given.pop(job_id, None)
+
+    def to_blame(self) -> list[Given]:
+        """Whom its death may be put down to: what had begun, else the first that it would have begun."""
+        begun = [given for given in self.given.values() if given.begun]
+        return begun or list(self.given.values())[:1]
 
     def stuck(self, limits: Limits) -> str | None:
         """Why this worker counts as stuck, or None."""
-        if self.task is None:
-            return None
         now = time.monotonic()
+        if self._suspended_at is not None:
+            return None
+        if not self.ready:
+            return (
+                f"did not start within {limits.start_s:.0f} s" if now - self._born > limits.start_s else None
+            )
+        if self.idle:
+            return None
         if now - self._heard > limits.silent_s:
             return f"made no progress for {now - self._heard:.0f} s"
-        if now - self._began > limits.wall_for(self._duration_s):
-            return f"was not finished after {now - self._began:.0f} s"
-        return None
+        begun = [given for given in self.given.values() if given.begun]
+        allowed = limits.wall_for(sum(given.total_s for given in begun))
+        longest = max((now - given.began for given in begun), default=0.0)
+        return f"was not finished after {longest:.0f} s" if longest > allowed else None
+
+    def worn_out(self, limits: Limits) -> bool:
+        """Whether a fresh process should take its place once it is idle."""
+        if limits.recycle_files and self.finished >= limits.recycle_files:
+            return True
+        grown = self._resident - self._resident_when_settled
+        return bool(limits.recycle_grown_bytes) and grown > limits.recycle_grown_bytes
+
+    def suspend(self) -> None:
+        """Stand still at once, whatever it is doing; its memory stays."""
+        if self._suspended_at is None:
+            try:
+                psutil.Process(self._process.pid).suspend()
+            except psutil.NoSuchProcess:
+                return  # the next `receive` finds it gone
+            self._suspended_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on; the time of standing still counts for no limit."""
+        if self._suspended_at is not None:
+            try:
+                psutil.Process(self._process.pid).resume()
+            except psutil.NoSuchProcess:
+                return
+            self.forgive(time.monotonic() - self._suspended_at)
+            self._suspended_at = None
+
+    def forgive(self, seconds: float) -> None:
+        """Let no limit count these seconds, in which the worker or the machine stood still."""
+        self._born += seconds
+        self._heard += seconds
+        for given in self.given.values():
+            given.began += seconds
 
     @property
     def exit_code(self) -> int | None:
@@ -109,8 +193,19 @@ class WorkerProcess:
         self.pipe.close()
         if at_once:
             self._process.kill()
+        elif self._suspended_at is not None:
+            self.resume()
         self._process.join(STOP_GRACE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._process.close()
+
+
+def _begin(pipe: PipeTo, config: WorkerConfig) -> None:
+    """The worker's first steps: a suspended process cannot look whether its parent lives, so Linux does it."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+    worker_main(pipe, config)

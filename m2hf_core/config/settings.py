@@ -17,6 +17,7 @@ from m2hf_core.records import FUSIONS
 
 Value = str | tuple[str, ...]
 
+WORK_OR_WAIT = ("work", "wait")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(,cuda:\d+)*")
 
 
@@ -78,6 +79,20 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
                 "device", "auto", "Where networks run: auto, cpu, mps, cuda or a list of cards.", _device
             ),
             Setting("ignore", (), "File name patterns that watching passes over, such as *.part.", _patterns),
+            Setting(
+                "on_battery",
+                "work",
+                "What extraction in the background does while the computer runs on its battery.",
+                _one_of(WORK_OR_WAIT),
+                WORK_OR_WAIT,
+            ),
+            Setting(
+                "while_in_use",
+                "work",
+                "What extraction in the background does while somebody uses the computer, where the system tells.",
+                _one_of(WORK_OR_WAIT),
+                WORK_OR_WAIT,
+            ),
         )
     }
 )

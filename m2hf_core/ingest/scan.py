@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -36,14 +36,22 @@ class Scan:
     closed: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def scan_folder(root: Path, ignore: Sequence[str], progress: Progress) -> Scan:
-    """Walk `root` in name order. `ignore` are shell patterns matched against file and folder names.
+def scan_folder(
+    root: Path, ignore: Sequence[str], progress: Progress, only: Collection[Path] | None = None
+) -> Scan:
+    """Walk `root`, or `only` these files and folders below it, in name order.
 
-    A symbolic link is followed once: a folder that was entered already (by device and inode) is not entered again.
+    `ignore` are shell patterns matched against file and folder names, or, where they hold a slash, against the path
+    below the root. A symbolic link is followed once: a folder that was entered already (by device and inode) is not
+    entered again.
     """
     found = Scan()
     entered: set[tuple[int, int]] = set()
-    waiting = [root]
+    waiting = [root] if only is None else []
+    for path in sorted(only or (), reverse=True):
+        if any(_passed_over(root, parent, ignore) for parent in _from_root(root, path)):
+            continue
+        waiting.extend(_take(path, found))
     while waiting:
         folder = waiting.pop()
         try:
@@ -57,23 +65,36 @@ def scan_folder(root: Path, ignore: Sequence[str], progress: Progress) -> Scan:
             continue
         below: list[Path] = []
         for entry in entries:
-            if entry.name.startswith(".") or any(fnmatch(entry.name, pattern) for pattern in ignore):
-                continue
-            below.extend(_take(entry, found))
+            path = Path(entry.path)
+            if not _passed_over(root, path, ignore):
+                below.extend(_take(path, found, entry))
         waiting.extend(reversed(below))
         progress.update(len(found.files), 0)
     return found
 
 
-def _take(entry: os.DirEntry[str], found: Scan) -> Iterator[Path]:
+def _passed_over(root: Path, path: Path, ignore: Sequence[str]) -> bool:
+    below = path.relative_to(root).as_posix()
+    return path.name.startswith(".") or any(
+        fnmatch(below if "/" in pattern else path.name, pattern) for pattern in ignore
+    )
+
+
+def _from_root(root: Path, path: Path) -> list[Path]:
+    """`path` and the folders above it, up to the root's children."""
+    return [path, *(parent for parent in path.parents if root in parent.parents)]
+
+
+def _take(path: Path, found: Scan, entry: os.DirEntry[str] | None = None) -> Iterator[Path]:
     """Record a video file, or give back a folder to enter; anything else, and what vanished, is passed over."""
+    known = entry or path  # a directory entry often knows its kind without asking the disk
     try:
-        if entry.is_dir():
-            yield Path(entry.path)
-        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES and entry.is_file():
-            status = entry.stat()
-            found.files.append(FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns))
+        if known.is_dir():
+            yield path
+        elif path.suffix.lower() in VIDEO_SUFFIXES and known.is_file():
+            status = known.stat()
+            found.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
     except FileNotFoundError:
         return  # deleted while we looked: it is simply not there
     except OSError as error:
-        found.closed.append((Path(entry.path), error.strerror or type(error).__name__))
+        found.closed.append((path, error.strerror or type(error).__name__))

@@ -159,6 +159,21 @@ def video_of_path(session: Session, path: str | os.PathLike[str]) -> VideoRow | 
     return None if found is None else _row(found)
 
 
+def size_and_time(session: Session, path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """(bytes, modification time in ns) with which `path` was last noted, None when it is not known."""
+    absolute = os.path.abspath(os.fsdecode(path))
+    row = session.execute(
+        select(VideoPath.size, VideoPath.mtime_ns).where(VideoPath.path == absolute)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def any_below(session: Session, folder: str | os.PathLike[str]) -> bool:
+    """Whether any known path lies below `folder`, gone ones included."""
+    absolute = os.path.abspath(os.fsdecode(folder))
+    return session.scalar(select(VideoPath.id).where(below(absolute)).limit(1)) is not None
+
+
 def video(session: Session, video_id: int) -> VideoRow | None:
     found = session.get(Video, video_id)
     return None if found is None else _row(found)

@@ -6,15 +6,44 @@ and never a video that claims features it does not have.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session
 
-from m2hf_core.store import features
+from m2hf_core.store import features, meta
 from m2hf_core.store.models import Video, VideoPath
 from m2hf_core.store.sql import among
 from m2hf_core.store.store import Store
+
+PASSED_OVER = "passed-over"
+
+
+def passed_over(session: Session) -> frozenset[str]:
+    """Paths whose videos the owner had forgotten: they are not taken in again while their folder is watched."""
+    stored = meta.get_value(session, PASSED_OVER)
+    return (
+        frozenset(os.fsdecode(bytes.fromhex(path)) for path in json.loads(stored)) if stored else frozenset()
+    )
+
+
+def pass_over(session: Session, paths: Iterable[str]) -> None:
+    """Do not take these paths in again."""
+    _put_passed_over(session, passed_over(session) | set(paths))
+
+
+def take_in_again(session: Session, folder: str) -> None:
+    """Forget that anything in `folder`, or that path itself, was to be passed over."""
+    below = folder.rstrip(os.sep) + os.sep
+    kept = {path for path in passed_over(session) if path != folder and not path.startswith(below)}
+    _put_passed_over(session, kept)
+
+
+def _put_passed_over(session: Session, paths: Iterable[str]) -> None:
+    meta.put_value(session, PASSED_OVER, json.dumps(sorted(os.fsencode(path).hex() for path in paths)))
+    session.flush()
 
 
 def forget_videos(store: Store, video_ids: Iterable[int]) -> int:

@@ -25,6 +25,15 @@ JOB_STATES: tuple[JobState, ...] = ("queued", "leased", "done", "failed")
 BYTES_PER_SECOND = 1e6
 """Turns a size into a guess of the duration, to order videos that nobody has looked into yet."""
 
+MAX_ABANDONED = 3
+"""How often the whole program may end while it reads one file before that file is set aside."""
+
+ABANDONED = {
+    "stage": "read",
+    "reason": f"The whole program ended {MAX_ABANDONED} times while it read this file.",
+    "hint": "Try again with: m2hf-app failures --retry",
+}
+
 FRESH: dict[str, Any] = {
     "state": "queued",
     "attempts": 0,
@@ -209,14 +218,28 @@ def release_expired(session: Session, now: float) -> int:
 def release_abandoned(session: Session) -> int:
     """Queue again whatever is leased, for a new owner of the library; answers how many.
 
-    Those who leased it ended with their program, so the attempt does not count against the file.
+    Those who leased it ended with their program, without giving it back as a clean end does. A power cut does that,
+    but so does a file that takes everything down with it: each time it goes behind the others, and after
+    `MAX_ABANDONED` times it is set aside.
     """
-    statement = update(Job).where(Job.state == "leased")
-    back = statement.values(
-        state="queued", lease_owner=None, lease_until=None, attempts=func.max(Job.attempts - 1, 0)
-    )
     session.expire_all()
-    return session.connection().execute(back).rowcount
+    connection = session.connection()
+    leased = update(Job).where(Job.state == "leased")
+    nobodys = {"lease_owner": None, "lease_until": None}
+    again = leased.where(Job.attempts < MAX_ABANDONED)
+    released = connection.execute(again.values(state="queued", turn=Job.turn + 1, **nobodys)).rowcount
+    connection.execute(leased.values(state="failed", quarantined=True, **ABANDONED, **nobodys))
+    return released
+
+
+def release(session: Session, job_ids: Iterable[int], *, forgive: bool) -> int:
+    """Queue leased jobs again; answers how many. `forgive` takes back the attempt, where the file is not to blame."""
+    attempts = func.max(Job.attempts - 1, 0) if forgive else Job.attempts
+    turn = Job.turn if forgive else Job.turn + 1
+    back = update(Job).where(Job.state == "leased", among(Job.id, job_ids))
+    session.expire_all()
+    values = {"state": "queued", "lease_owner": None, "lease_until": None, "attempts": attempts, "turn": turn}
+    return session.connection().execute(back.values(**values)).rowcount
 
 
 def release_owned_by(session: Session, owner: str) -> int:
@@ -231,9 +254,24 @@ def _release(session: Session, which: Any) -> int:
     return session.connection().execute(back).rowcount
 
 
+def waiting(session: Session) -> list[tuple[int, str]]:
+    """(video, one of its paths) of every queued job whose file is here."""
+    rows = select(Job.video_id, VideoPath.path).join(VideoPath, VideoPath.video_id == Job.video_id)
+    here = rows.where(Job.state == "queued", VideoPath.state == "present").order_by(
+        Job.video_id, VideoPath.id
+    )
+    return [(video_id, path) for video_id, path in session.execute(here)]
+
+
 def set_priority(session: Session, video_ids: Iterable[int], priority: int) -> None:
     """Higher goes first; 0 is ordinary."""
     session.connection().execute(update(Job).where(among(Job.video_id, video_ids)).values(turn=-priority))
+    session.expire_all()
+
+
+def reset_priorities(session: Session) -> None:
+    """Back to ordinary for everything that was put first; what was put last for its failures stays there."""
+    session.connection().execute(update(Job).where(Job.turn < 0).values(turn=0))
     session.expire_all()
 
 

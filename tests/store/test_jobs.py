@@ -112,13 +112,40 @@ def test_renewing_and_losing_a_lease(session: Session, videos: list[int]) -> Non
     assert counts(session) == (1, 0, 0, 0)
 
 
-def test_a_new_owner_takes_over_without_blame(session: Session, videos: list[int]) -> None:
+def test_what_a_dead_program_left_is_tried_three_times_and_behind_the_others(
+    session: Session, videos: list[int]
+) -> None:
+    jobs.queue(session, videos[:2], WANTED)
+    taken = lease(session, owner="first")
+    assert jobs.release_abandoned(session) == 1
+    assert lease(session).job_id != taken.job_id, "the other one first"
+    again = lease(session)
+    assert (again.job_id, again.attempts) == (taken.job_id, 2)
+    assert jobs.release(session, [again.job_id], forgive=True) == 1
+    assert jobs.release_abandoned(session) == 1, "the other one, once"
+    last = [lease(session), lease(session)]
+    assert [entry.attempts for entry in last] == [2, 2]
+    jobs.release(session, [last[0].job_id], forgive=True)
+    assert jobs.release_abandoned(session) == 1
+    final = [lease(session), lease(session)]
+    assert sorted(entry.attempts for entry in final) == [2, 3]
+    assert jobs.release_abandoned(session) == 1
+    (failure,) = failures.failures(session)
+    assert failure.quarantined
+    assert "3 times" in failure.reason
+    assert failures.retry_failed(session) == 1
+    assert counts(session) == (2, 0, 0, 0)
+
+
+def test_giving_back_costs_nothing_and_blame_costs_an_attempt(session: Session, videos: list[int]) -> None:
     jobs.queue(session, videos, WANTED)
-    lease(session, owner="first")
-    lease(session, owner="second")
-    assert jobs.release_abandoned(session) == 2
-    assert counts(session) == (3, 0, 0, 0)
-    assert [lease(session).attempts for _ in range(3)] == [1, 1, 1]
+    first = lease(session)
+    assert jobs.release(session, [first.job_id], forgive=True) == 1
+    again = lease(session)
+    assert (again.job_id, again.attempts) == (first.job_id, 1)
+    assert jobs.release(session, [again.job_id], forgive=False) == 1
+    assert [lease(session).attempts for _ in range(3)] == [1, 1, 2], "and its turn"
+    assert jobs.release(session, [999], forgive=False) == 0
 
 
 def test_finishing(session: Session, videos: list[int]) -> None:
