@@ -44,21 +44,21 @@ def measure(folder: Path, threads: int = THREADS, clock: Clock = time.perf_count
         result = work()
         return result, clock() - began
 
-    infos = _readable(folder)
+    infos = readable(folder)
     seconds = sum(info.duration_s for info in infos)
-    frames, ours_s = timed(lambda: sum(_decode_all(info.path, threads) for info in infos))
-    grabbed, grab_s = timed(lambda: sum(_opencv_grid(info, None, threads) for info in infos))
+    frames, ours_s = timed(lambda: sum(decode_all(info.path, threads) for info in infos))
+    grabbed, grab_s = timed(lambda: sum(opencv_grid(info, None, threads) for info in infos))
     figures = {
         "decode_frames_per_s": frames / ours_s,
-        "probe_ms": 1000 * timed(lambda: _readable(folder))[1] / len(infos),
+        "probe_ms": 1000 * timed(lambda: readable(folder))[1] / len(infos),
     }
     strategies: tuple[Strategy, ...] = ("stream", "skip", "seek", "auto")
     for name, step_s in (("dense", _DENSE_S), ("sparse", _SPARSE_S)):
         for strategy in strategies:
             _, took_s = timed(lambda: [_grid(info, step_s, threads, strategy) for info in infos])  # noqa: B023
             figures[f"{name}_{strategy}_video_s_per_s"] = seconds / took_s
-    _, dense_s = timed(lambda: [_opencv_grid(info, _DENSE_S, threads) for info in infos])
-    _, sparse_s = timed(lambda: [_opencv_grid(info, _SPARSE_S, threads) for info in infos])
+    _, dense_s = timed(lambda: [opencv_grid(info, _DENSE_S, threads) for info in infos])
+    _, sparse_s = timed(lambda: [opencv_grid(info, _SPARSE_S, threads) for info in infos])
     return {
         "machine": {
             "platform": platform.platform(),
@@ -79,7 +79,8 @@ def measure(folder: Path, threads: int = THREADS, clock: Clock = time.perf_count
     }
 
 
-def _readable(folder: Path) -> list[MediaInfo]:
+def readable(folder: Path) -> list[MediaInfo]:
+    """What is below `folder` and can be decoded, by path."""
     infos = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -90,7 +91,8 @@ def _readable(folder: Path) -> list[MediaInfo]:
     return infos
 
 
-def _decode_all(path: Path, threads: int) -> int:
+def decode_all(path: Path, threads: int) -> int:
+    """Decode every frame and look at none; how many there were."""
     with open_media(path) as container:
         video = pick_video(container)
         decoder = VideoDecoder(video, threads)
@@ -104,7 +106,7 @@ def _grid(info: MediaInfo, step_s: float, threads: int, strategy: Strategy) -> i
     return sum(1 for _ in frames)
 
 
-def _opencv_grid(info: MediaInfo, step_s: float | None, threads: int) -> int:
+def opencv_grid(info: MediaInfo, step_s: float | None, threads: int) -> int:
     """Grab every frame; convert and shrink one per step, where a step is given."""
     video = cv2.VideoCapture(str(info.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads])
     times = [] if step_s is None else times_grid(info, step_s)
