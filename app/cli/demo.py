@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from app.cli import gui
 from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
 from app.cli.search import count
 
 
 def add(subparsers: Subparsers) -> None:
     command = add_command(
-        subparsers, "demo", "render, index and search a small demo library", "m2hf-app demo --headless"
+        subparsers, "demo", "render, index and search a small demo library, then show it", "m2hf-app demo --headless"
     )
     command.add_argument(
         "--dir", type=Path, metavar="D", help="where to put it (default: demo in the data folder)"
@@ -67,4 +68,6 @@ def run(args: argparse.Namespace) -> int:
         write(f"seed {report.seed}: {times}")
     for line in branch_table(mean_figures(reports)):
         write(line)
-    return 0
+    if args.headless or args.seeds or not gui.has_screen():
+        return 0
+    return gui.show(folder / f"seed-{args.seed}" / "library", preset="demo")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from app.cli.common import Subparsers, add_command
@@ -20,7 +22,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show(data_dir: Path | None, *, preset: str | None = None) -> int:
-    """Open the window on a library until it is closed. Raises `KnownError` where Qt is not there."""
+    """Open the window on a library until it is closed. Raises `KnownError` where there is no screen or no Qt."""
+    if not has_screen():
+        raise KnownError(
+            "There is no screen here, so the window cannot open.",
+            "Every command works without it, see: m2hf-app --help",
+        )
     try:
         from app.gui.start import open_window
     except ImportError as error:
@@ -29,3 +36,10 @@ def show(data_dir: Path | None, *, preset: str | None = None) -> int:
             "Install the window's libraries with: pip install 'm2hf-app[gui]'; the commands work without them.",
         ) from error
     return open_window(data_dir, preset=preset)
+
+
+def has_screen() -> bool:
+    """Qt ends the process where it finds none, so it is not asked."""
+    if sys.platform != "linux":
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))

@@ -14,6 +14,7 @@ from app.cli import (
     demo,
     doctor,
     failures,
+    gui,
     index,
     library,
     models,
@@ -25,6 +26,7 @@ from app.cli import (
 from m2hf_core.errors import EXIT_INTERRUPTED, KnownError
 
 COMMANDS = (
+    gui,
     demo,
     index,
     watching,
@@ -56,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Example: m2hf-app demo",
     )
     parser.add_argument("--version", action="version", version=_version())
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.set_defaults(run=gui.run, data_dir=None, preset=None)  # without a command the window opens
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in COMMANDS:
         command.add(subparsers)
     return parser

@@ -20,9 +20,12 @@ from PySide6.QtGui import QImage, QImageReader
 
 from app.gui.records import Ask, Moment, Trouble, Work
 from m2hf_core.errors import KnownError
+from m2hf_core.progress import Progress
+from m2hf_core.records import CaptionAnswer
 
 if TYPE_CHECKING:
     from app.services.background import Background, BackgroundSnapshot
+    from app.services.captions import CaptionSearch
     from app.services.library import Library
     from app.services.live import LiveSearch
     from app.services.searching import Searcher
@@ -31,6 +34,7 @@ T = TypeVar("T")
 LOOK_EVERY_MS = 100
 OVERVIEW_EVERY_MS = 1000
 """How often the panels follow while indexing changes the library."""
+CAPTIONS = 20
 HITS = 500
 """How many moments a search brings; what lies beyond is not ranked among all."""
 log = logging.getLogger(__name__)
@@ -51,6 +55,8 @@ class Bridge(QObject):
     """`Trouble` of anything that nobody else asked to hear of."""
     search_state = Signal(str, object)
     """opening, ready or failed, and the `Trouble` of a failure."""
+    reveal = Signal(object)
+    """A path that somebody wishes to see in the file manager."""
     _returned = Signal(object)
 
     def __init__(self, data_dir: Path | None, preset: str | None = None) -> None:
@@ -59,6 +65,8 @@ class Bridge(QObject):
         self._desk = ThreadPoolExecutor(1, "desk")
         """The store's short reads and writes, one after the other."""
         self._pictures = ThreadPoolExecutor(1, "pictures")
+        self._long = ThreadPoolExecutor(1, "long")
+        """What takes minutes and needs no library: fetching and checking weights."""
         self._open = ExitStack()
         self._library: Library | None = None
         self._stopped = False
@@ -66,6 +74,9 @@ class Bridge(QObject):
         self._later: list[Callable[[], None]] = []
         """What was wished before search and indexing were there."""
         self._wish: Ask | None = None
+        self._running: list[Progress] = []
+        self._captions: CaptionSearch | None = None
+        """Only for the search thread."""
         self._opener = threading.Thread(target=self._open_search, name="opening", daemon=True)
         self._background: Background | None = None
         self._seen: BackgroundSnapshot | None = None
@@ -96,6 +107,9 @@ class Bridge(QObject):
         self._desk.submit(self._open.close)
         self._desk.shutdown(wait=True)
         self._pictures.shutdown(wait=True, cancel_futures=True)
+        for progress in self._running:
+            progress.cancel()
+        self._long.shutdown(wait=True, cancel_futures=True)
 
     def run(
         self,
@@ -108,6 +122,37 @@ class Bridge(QObject):
             return
         future = self._desk.submit(lambda: operation(self._opened()))
         future.add_done_callback(lambda done: self._hand_back(done, then, sorry))
+
+    def run_long(
+        self,
+        operation: Callable[[Progress], T],
+        progress: Progress,
+        then: Callable[[T], None],
+        sorry: Callable[[Trouble], None],
+    ) -> None:
+        """Run something that takes minutes; `progress` tells how far it is and stops it, at the latest on closing."""
+        if not self._stopped:
+            self._running.append(progress)
+            future = self._long.submit(operation, progress)
+            future.add_done_callback(lambda done: self._hand_back(done, then, sorry))
+
+    def similar_captions(
+        self,
+        video: Path,
+        at_s: float,
+        then: Callable[[CaptionAnswer], None],
+        sorry: Callable[[Trouble], None],
+    ) -> None:
+        """The captions nearest to a moment. The bank is kept between two questions."""
+
+        def find(searcher: Searcher) -> CaptionAnswer:
+            from app.services.captions import CaptionSearch
+
+            if self._captions is None or self._captions.searcher is not searcher:
+                self._captions = CaptionSearch(searcher)
+            return self._captions.nearest(f"{video}@{at_s}", k=CAPTIONS)
+
+        self.with_searcher(find, then, sorry)
 
     def ask(self, ask: Ask) -> None:
         """Search. A wish that has not begun yet is replaced by this one."""
@@ -246,7 +291,7 @@ class Bridge(QObject):
             if then is not None:
                 self._returned.emit(lambda: then(value))
             return
-        if not isinstance(error, KnownError):
+        if not isinstance(error, KnownError | OSError):
             log.error("an operation failed", exc_info=error)
         tell = sorry or self.failed.emit
         self._returned.emit(lambda: tell(Trouble.of(error)))

@@ -10,7 +10,7 @@ from app.gui.records import Moment, clock
 from app.gui.results_model import HIT
 from app.gui.theme import BADGE_RADIUS, BODY_PX, CARD_RADIUS, PICTURE_RADIUS, SMALL_PX, STEP, Theme, sized
 from app.gui.thumbnails import Thumbnails
-from m2hf_core.records import BranchHit, SearchHit
+from m2hf_core.records import BranchHit, CaptionHit, SearchHit
 
 PADDING = 2 * STEP
 TEXT_HEIGHT = 64
@@ -129,13 +129,15 @@ def draw_covering(painter: QPainter, area: QRectF, pixmap: QPixmap, radius: floa
     painter.drawRoundedRect(area, radius, radius)
 
 
-def badges_of(hit: SearchHit) -> list[tuple[str, BranchHit, bool]]:
+def badges_of(hit: SearchHit | CaptionHit) -> list[tuple[str, BranchHit, bool]]:
     """(lane, its view, whether it won), at most three, the best rank first."""
     found = [(name, seen, name in hit.won_by) for name, seen in hit.branches.items() if seen is not None]
     return sorted(found, key=lambda badge: (not badge[2], badge[1].rank))[:BADGES]
 
 
-def draw_badges(painter: QPainter, at: QPointF, width: float, hit: SearchHit, theme: Theme) -> None:
+def draw_badges(
+    painter: QPainter, at: QPointF, width: float, hit: SearchHit | CaptionHit, theme: Theme
+) -> None:
     """`#1 audio` and so on; the winner is bold, and each carries its word beside its colour."""
     colours = theme.colours
     x = at.x()

@@ -7,23 +7,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QIcon, QKeySequence, QShortcut
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QIcon, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
+    QHBoxLayout,
     QLabel,
     QMainWindow,
+    QMenu,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from app.gui.actions import Actions
 from app.gui.bridge import Bridge
 from app.gui.empty import EmptyState
 from app.gui.icons import icon
 from app.gui.library_panel import LibraryPanel
+from app.gui.notice import Notice
+from app.gui.offices import Offices
 from app.gui.preview import Preview
-from app.gui.records import Trouble, Work
+from app.gui.records import Trouble, Work, clock
 from app.gui.results_view import ResultsView
 from app.gui.search_bar import SearchBar
 from app.gui.session import Session
@@ -45,8 +50,12 @@ LINGER_MS = 1500
 class MainWindow(QMainWindow):
     """Built from panels that only signal; this class connects them with the bridge."""
 
+    library_wanted = Signal(object, str)
+    """Another library to show in place of this one: its data folder and preset."""
+
     def __init__(self, bridge: Bridge, theme: Theme, session: Session) -> None:
         super().__init__()
+        self._in_tray = self._leaving = False
         self.bridge, self.theme, self.session = bridge, theme, session
         self._overview: Overview | None = None
         self.answer: SearchAnswer | None = None
@@ -63,7 +72,10 @@ class MainWindow(QMainWindow):
         self.receipt.setContentsMargins(4 * STEP, 3 * STEP, 4 * STEP, STEP)
         self.receipt.setWordWrap(True)
         self.empty = EmptyState()
-        self._middle = QStackedWidget()
+        self.notice = Notice()
+        self.offices = Offices(self, bridge, self.notice)
+        self.actions_here = Actions(self, bridge, self.preview, self.notice, self._show_similar)
+        self._pages = QStackedWidget()
         self._assemble()
         self._connect()
         self._shortcuts()
@@ -75,23 +87,30 @@ class MainWindow(QMainWindow):
     # Building.
 
     def _assemble(self) -> None:
-        found = QWidget()
-        found.setObjectName("ground")
-        found.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        found = self._ground()
         column = QVBoxLayout(found)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.receipt)
         column.addWidget(self.results, 1)
-        self._middle.addWidget(found)
-        self._middle.addWidget(self.empty)
+        self._pages.addWidget(found)
+        self._pages.addWidget(self.empty)
+        middle = self._ground()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._pages, 1)
+        told = QHBoxLayout()
+        told.setContentsMargins(4 * STEP, 0, 4 * STEP, 0)
+        told.addWidget(self.notice)
+        column.addLayout(told)
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.setHandleWidth(1)
-        for widget in (self.library, self._middle, self.preview):
+        for widget in (self.library, middle, self.preview):
             self.columns.addWidget(widget)
         self.columns.setStretchFactor(1, 1)
         self.columns.setCollapsible(1, False)
-        self._middle.setMinimumWidth(60 * STEP)
+        middle.setMinimumWidth(60 * STEP)
         self.preview.setMinimumWidth(70 * STEP)
         self.library.setMinimumWidth(45 * STEP)
         content = QWidget()
@@ -102,6 +121,12 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.columns, 1)
         layout.addWidget(self.status)
         self.setCentralWidget(content)
+
+    def _ground(self) -> QWidget:
+        widget = QWidget()
+        widget.setObjectName("ground")
+        widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        return widget
 
     def _connect(self) -> None:
         bridge = self.bridge
@@ -119,6 +144,16 @@ class MainWindow(QMainWindow):
         self.results.chosen.connect(self._choose)
         self.results.played.connect(self.preview.play_or_pause)
         self.results.opened.connect(lambda _: self.preview.play_or_pause())
+        self.results.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.results.customContextMenuRequested.connect(self._hit_menu)
+        self.preview.captions.search_wanted.connect(self.search.search_for)
+        self.offices.library_wanted.connect(self.library_wanted)
+        self.library.removal_wanted.connect(self._remove_folder)
+        self.library.forgetting_wanted.connect(self.offices.forget)
+        self.library.reveal_wanted.connect(self.actions_here.reveal_path)
+        bridge.reveal.connect(self.actions_here.reveal_path)
+        self.status.failures_wanted.connect(self.offices.failures)
+        self.search.more.setMenu(self._more_menu())
         self.status.pause_wanted.connect(bridge.pause)
         self.status.resume_wanted.connect(bridge.resume)
 
@@ -143,13 +178,21 @@ class MainWindow(QMainWindow):
         self.library.show_overview(overview)
         self.status.show_failures(overview.videos.get("failed", 0))
         self.status.show_models(overview.preset_title, overview.scorer)
+        self._welcome(overview)
         self._show_middle()
+
+    def _welcome(self, overview: Overview) -> None:
+        """Once per library, while it is empty."""
+        if overview.folders or self.session.flag("welcomed"):
+            return
+        self.session.put_flag("welcomed", True)
+        self.offices.welcome(self.add_folders)
 
     def _show_answer(self, answered: Answered) -> None:
         if answered.error is not None or answered.answer is None:
             self.answer = None
-            trouble = Trouble.of(answered.error) if answered.error else Trouble("")
-            self.receipt.setText(f"{trouble.sentence} {trouble.hint}")
+            if answered.error is not None:
+                self.tell(Trouble.of(answered.error))
             return
         if not self.search.ask().text:
             return
@@ -172,8 +215,8 @@ class MainWindow(QMainWindow):
             self.search.took.setText(self.tr("loading the models"))
 
     def tell(self, trouble: Trouble) -> None:
-        """A failure that nobody asked for is said in the results' own line; it never stops the work."""
-        self.receipt.setText(f"{trouble.sentence} {trouble.hint}")
+        """A failure that nobody asked for is said below the results; it never stops the work."""
+        self.notice.say(f"{trouble.sentence} {trouble.hint}")
 
     # What the panels wish.
 
@@ -223,6 +266,7 @@ class MainWindow(QMainWindow):
             self.preview.show_hit(self.results.results.hit(row))
 
     def _choose(self, hit: SearchHit | None) -> None:
+        self.actions_here.show_hit(hit)
         if hit is None:
             return
         self.preview.show_hit(hit)
@@ -251,6 +295,81 @@ class MainWindow(QMainWindow):
 
     def _shows(self, video: Path) -> bool:
         return self.preview.hit is not None and self.preview.hit.video == video
+
+    def _show_similar(self, hit: SearchHit, answer: SearchAnswer) -> None:
+        """Moments like one, in place of the results; typing brings words back."""
+        self.answer = answer
+        self._arrange()
+        place = f"{hit.video.name}, {clock(hit.best_s)}"
+        self.receipt.setText("\n".join((self.tr("Moments like {}").format(place), *answer.notes)))
+        self.receipt.show()
+        self._show_middle()
+
+    def _hit_menu(self, at: QPoint) -> None:
+        if self.results.indexAt(at).isValid():
+            self.actions_here.menu(self).popup(self.results.viewport().mapToGlobal(at))
+
+    def _more_menu(self) -> QMenu:
+        menu = QMenu(self)
+        offices = self.offices
+        self._entries: list[QAction] = []
+        for text, key, act in (
+            (self.tr("Add folder…"), "Ctrl+N", self.library.choose_folder),
+            (self.tr("Save this search"), "Ctrl+D", self._save_search),
+            (self.tr("Models…"), "", offices.models),
+            (self.tr("Files that could not be read…"), "", offices.failures),
+            (self.tr("Settings…"), "Ctrl+,", offices.settings),
+            (self.tr("Keys"), "?", self._show_keys),
+            (self.tr("About"), "", offices.about),
+        ):
+            action = QAction(text, self)
+            if key:
+                action.setShortcut(QKeySequence(key))
+            action.triggered.connect(lambda _=False, act=act: act())
+            self.addAction(action)
+            self._entries.append(action)
+            menu.addAction(action)
+        menu.insertAction(self._entries[2], self.actions_here.undo)
+        menu.insertAction(self._entries[2], self.actions_here.redo)
+        menu.insertSeparator(self._entries[2])
+        return menu
+
+    def _show_keys(self) -> None:
+        rows = [
+            ("Ctrl+F", self.tr("Search field")),
+            ("Esc", self.tr("Clear the field")),
+            (self.tr("Arrows"), self.tr("Through the moments")),
+            (self.tr("Enter, Space"), self.tr("Play or pause")),
+            ("1 2 3 4", self.tr("Visual, audio, motion, speech on or off")),
+            (", .", self.tr("A frame back, a frame on")),
+        ]
+        for action in (*self.actions_here.all(), self.actions_here.undo, *self._entries):
+            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+            if keys:
+                rows.append((keys, action.text()))
+        rows.append(("P, X", self.tr("A caption is right, or wrong, for the moment")))
+        self.offices.keys(rows)
+
+    def _save_search(self) -> None:
+        words = self.search.field.text().strip()
+        saved = self.library.saved_searches()
+        if words and words not in saved:
+            self.library.show_searches([*saved, words], self.session.texts("recent"))
+
+    def _remove_folder(self, path: Path) -> None:
+        """Stop watching; the notice below offers the way back."""
+
+        def done(_: object) -> None:
+            self.bridge.refresh()
+            self.notice.say(
+                self.tr("{} is not watched any more; what was found in it stays searchable.").format(
+                    path.name
+                ),
+                self.tr("Undo"),
+                lambda: self.add_folders([path]),
+            )
+
+        self.bridge.with_background(lambda background: background.remove_folder(path), done)
 
     def _go_to_results(self) -> None:
         if self.results.results.rowCount():
@@ -285,9 +404,9 @@ class MainWindow(QMainWindow):
         """Results, or the sentence that explains why there are none."""
         overview, text = self._overview, self.search.field.text().strip()
         if self.results.results.rowCount():
-            self._middle.setCurrentIndex(0)
+            self._pages.setCurrentIndex(0)
             return
-        self._middle.setCurrentIndex(1)
+        self._pages.setCurrentIndex(1)
         say = self.empty.say
         if overview is None:
             say(self.tr("Opening your library"))
@@ -296,6 +415,7 @@ class MainWindow(QMainWindow):
                 self.tr("No folder yet"),
                 self.tr("Add a folder with videos. Everything stays on this machine."),
                 (self.tr("Add folder…"), self.library.choose_folder),
+                (self.tr("Try the demo"), self.offices.demo),
             )
         elif all(not folder.online for folder in overview.folders):
             say(
@@ -365,8 +485,29 @@ class MainWindow(QMainWindow):
         session.put_text("fusion", self.search.fusion)
         session.write()
 
+    def offer_tray(self) -> None:
+        """There is a tray, so closing may leave indexing at work."""
+        self.stay = QAction(self.tr("Go on indexing when the window is closed"), self, checkable=True)
+        self.stay.setChecked(self.session.flag("stay"))
+        self.stay.toggled.connect(lambda on: self.session.put_flag("stay", on))
+        self._in_tray = True
+        menu = self.search.more.menu()
+        if menu is not None:
+            menu.addSeparator()
+            menu.addAction(self.stay)
+
+    def leave(self) -> None:
+        """Close for good, tray or not."""
+        self._leaving = True
+        self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         self._keep()
+        if self._in_tray and self.stay.isChecked() and not self._leaving:
+            self.preview.player.stop()
+            self.hide()
+            event.ignore()
+            return
         self.preview.player.stop()
         self.hide()
         self.bridge.stop()

@@ -12,12 +12,14 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QStackedWidget,
     QTextBrowser,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from app.gui.captions_panel import CaptionsPanel
 from app.gui.cards import draw_covering
 from app.gui.icons import icon
 from app.gui.player import SPEEDS, Player
@@ -92,7 +94,6 @@ class Preview(QWidget):
 
     captions_wanted = Signal()
     similar_wanted = Signal()
-    export_wanted = Signal()
 
     def __init__(self, theme: Theme, thumbnails: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -132,6 +133,9 @@ class Preview(QWidget):
         self.transcript.setOpenLinks(False)
         self.transcript.document().setDocumentMargin(0)
         self.transcript.setAccessibleName(self.tr("What is said"))
+        self.captions = CaptionsPanel(theme)
+        self.captions.closed.connect(lambda: self.show_captions(False))
+        self.below = QStackedWidget()
         self.empty = QLabel(self.tr("Choose a moment to see it here."))
         self.empty.setObjectName("muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -152,6 +156,7 @@ class Preview(QWidget):
             self.player.stop()
             return
         self.stage.show_still(Moment.of(hit))
+        self.show_captions(False)
         if not same_video:
             self.player.stop()
             self.strip.show_curves({}, 0.0)
@@ -172,6 +177,10 @@ class Preview(QWidget):
         """The transcript, with the words that the query shares marked."""
         self._lines = lines
         self._write_lines()
+
+    def show_captions(self, on: bool) -> None:
+        """The nearest captions in place of the words."""
+        self.below.setCurrentWidget(self.captions if on else self.transcript)
 
     def play_or_pause(self) -> None:
         if self.hit is None:
@@ -212,14 +221,15 @@ class Preview(QWidget):
         body.addWidget(self.receipt)
         body.addWidget(self.unfold, 0, Qt.AlignmentFlag.AlignLeft)
         body.addWidget(self.full)
-        body.addWidget(self.transcript, 1)
+        self.below.addWidget(self.transcript)
+        self.below.addWidget(self.captions)
+        body.addWidget(self.below, 1)
         foot = QHBoxLayout()
         foot.setSpacing(2 * STEP)
         self.buttons = {}
         for key, text, signal in (
             ("captions", self.tr("Similar captions"), self.captions_wanted),
             ("similar", self.tr("Similar moments"), self.similar_wanted),
-            ("export", self.tr("Export…"), self.export_wanted),
         ):
             button = QPushButton(text)
             button.clicked.connect(signal)
@@ -295,7 +305,6 @@ class Preview(QWidget):
         colours = self._theme.colours
         words = self.hit.words if self.hit is not None else ()
         wash = colours.wash("speech", over=colours.panel).name()
-        self.transcript.setVisible(bool(self._lines))
         rows = []
         for line in self._lines:
             text = _marked(line.text, words, f"background-color:{wash};color:{colours.text}")

@@ -21,6 +21,8 @@ class Trouble:
         """Known failures bring their own words; anything else is a bug, and is called one."""
         if isinstance(error, KnownError):
             return cls(error.sentence, error.hint)
+        if isinstance(error, OSError):
+            return cls(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror}.")
         return cls(
             f"Something went wrong inside the program ({type(error).__name__}: {error}).",
             "What was being done has been left as it was.",

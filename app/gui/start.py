@@ -1,14 +1,17 @@
-"""Opens the window and runs until it is closed."""
+"""Opens the window and runs until it is closed; a second start shows the window that is there."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QLoggingCategory
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QLoggingCategory, QObject, Signal
+from PySide6.QtNetwork import QLocalServer, QLocalSocket
+from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 
 from app.gui.bridge import Bridge
+from app.gui.icons import icon
 from app.gui.main_window import MainWindow
 from app.gui.session import Session
 from app.gui.theme import Theme
@@ -16,6 +19,7 @@ from m2hf_core.config.paths import APP_NAME, open_paths
 
 # Which optional sound servers Qt did not find is no news for anybody.
 QUIET = "qt.multimedia.symbolsresolver=false\nqt.multimedia.ffmpeg=false"
+KNOCK_MS = 500
 
 
 def make_application() -> QApplication:
@@ -29,12 +33,101 @@ def make_application() -> QApplication:
     return application
 
 
+class Doorbell(QObject):
+    """One window per library: the first listens, later ones ring and leave."""
+
+    rung = Signal()
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__()
+        self._name = f"{APP_NAME}-{hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]}"
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.newConnection.connect(self._answer)
+
+    def ring(self) -> bool:
+        """Whether another window of this library is there; it shows itself."""
+        socket = QLocalSocket()
+        socket.connectToServer(self._name)
+        there = socket.waitForConnected(KNOCK_MS)
+        socket.disconnectFromServer()
+        return there
+
+    def listen(self) -> bool:
+        """Be the one who is rung. What a crash left behind is taken away first."""
+        QLocalServer.removeServer(self._name)
+        return self._server.listen(self._name)
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _answer(self) -> None:
+        while self._server.hasPendingConnections():
+            caller = self._server.nextPendingConnection()
+            caller.disconnected.connect(caller.deleteLater)
+        self.rung.emit()
+
+
+class Program(QObject):
+    """The window that is open, its doorbell and its icon in the tray."""
+
+    def __init__(self, application: QApplication) -> None:
+        super().__init__(application)
+        self._application = application
+        self._theme = Theme(application)
+        self.window: MainWindow | None = None
+        self._doorbell: Doorbell | None = None
+        self._tray: QSystemTrayIcon | None = None
+
+    def open(self, data_dir: Path | None, preset: str | None) -> bool:
+        """Show a library, in place of the one that is shown; False when another program shows it."""
+        folder = open_paths(data_dir).data
+        doorbell = Doorbell(folder)
+        if doorbell.ring():
+            return False
+        doorbell.listen()
+        doorbell.rung.connect(self.show)
+        former, self._doorbell = self._doorbell, doorbell
+        bridge = Bridge(data_dir, preset)
+        window = MainWindow(bridge, self._theme, Session(folder))
+        window.library_wanted.connect(self.open)
+        window.show()
+        bridge.start()
+        old, self.window = self.window, window
+        if old is not None:
+            old.leave()
+        if former is not None:
+            former.close()
+        self._put_into_tray(window)
+        return True
+
+    def show(self) -> None:
+        """Bring the window to the front."""
+        if self.window is not None:
+            self.window.show()
+            self.window.raise_()
+            self.window.activateWindow()
+
+    def _put_into_tray(self, window: MainWindow) -> None:
+        if not QSystemTrayIcon.isSystemTrayAvailable():
+            return
+        if self._tray is None:
+            self._tray = QSystemTrayIcon(icon("app"), self)
+            self._tray.activated.connect(lambda _: self.show())
+        menu = QMenu(window)
+        menu.addAction(self.tr("Open the window")).triggered.connect(self.show)
+        menu.addAction(self.tr("Pause indexing")).triggered.connect(window.bridge.pause)
+        menu.addAction(self.tr("Resume indexing")).triggered.connect(window.bridge.resume)
+        menu.addAction(self.tr("Quit")).triggered.connect(window.leave)
+        self._tray.setContextMenu(menu)
+        self._tray.show()
+        window.offer_tray()
+
+
 def open_window(data_dir: Path | None, *, preset: str | None = None) -> int:
     """Show the library in `data_dir` until the window is closed; the exit code."""
     application = make_application()
-    theme = Theme(application)
-    bridge = Bridge(data_dir, preset)
-    window = MainWindow(bridge, theme, Session(open_paths(data_dir).data))
-    window.show()
-    bridge.start()
+    program = Program(application)
+    if not program.open(data_dir, preset):
+        return 0
     return application.exec()

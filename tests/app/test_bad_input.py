@@ -80,7 +80,6 @@ def test_wrong_usage(run, indexed) -> None:
     assert run("search", "dog", "--fusion", "sum", "--data-dir", data).code == 2
     one_sentence(run("search", "dog", "--branches", "smell", "--data-dir", data), 2, "smell", "visual")
     assert run("frobnicate").code == 2
-    assert run().code == 2
     one_sentence(run("settings", "set", "fusion", "sum"), 2, "mmbf")
     one_sentence(run("index", data, "--device", "banana", "--data-dir", data), 2, "no device")
     assert len(run("library", "list", "--data-dir", data, "--json").json) == 1, "nothing is watched by mistake"

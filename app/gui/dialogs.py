@@ -1,0 +1,321 @@
+"""Dialogs: settings from their declaration, models, failures, keys, about. None of them blocks the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.theme import STEP
+from m2hf_core.records import Failure
+
+Index = QModelIndex | QPersistentModelIndex
+Document = Mapping[str, Any]
+
+
+class SettingsDialog(QDialog):
+    """A field per declared setting; `changed` as soon as one is chosen or left."""
+
+    changed = Signal(str, str)
+
+    def __init__(self, described: Sequence[Document], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Settings"))
+        self.setMinimumWidth(130 * STEP)
+        self.fields: dict[str, QComboBox | QLineEdit] = {}
+        form = QFormLayout()
+        form.setVerticalSpacing(2 * STEP)
+        form.setHorizontalSpacing(4 * STEP)
+        for setting in described:
+            name = str(setting["id"])
+            field = self._field(name, setting)
+            field.setAccessibleName(name)
+            self.fields[name] = field
+            form.addRow(name.replace("_", " ").capitalize(), field)
+            form.addRow("", muted(str(setting["help"])))
+        self.trouble = muted("")
+        self.trouble.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
+        layout.addLayout(form)
+        layout.addWidget(self.trouble)
+        layout.addWidget(closing(self))
+
+    def say(self, sentence: str) -> None:
+        """Why a value was refused."""
+        self.trouble.setText(sentence)
+        self.trouble.setVisible(bool(sentence))
+
+    def _field(self, name: str, setting: Document) -> QComboBox | QLineEdit:
+        value = setting["value"]
+        if setting["kind"] == "choice":
+            box = QComboBox()
+            box.addItems([str(choice) for choice in setting["choices"]])
+            box.setCurrentText(str(value))
+            box.currentTextChanged.connect(lambda text: self.changed.emit(name, text))
+            return box
+        line = QLineEdit(", ".join(value) if isinstance(value, tuple | list) else str(value))
+        line.editingFinished.connect(lambda: self._edited(name, line))
+        return line
+
+    def _edited(self, name: str, line: QLineEdit) -> None:
+        if line.isModified():
+            line.setModified(False)
+            self.changed.emit(name, line.text())
+
+
+class TableModel(QAbstractTableModel):
+    """Rows of texts under heads; `key` of a row is what it stands for."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        super().__init__()
+        self._heads = tuple(heads)
+        self._rows: list[tuple[object, tuple[str, ...]]] = []
+
+    def show(self, rows: Sequence[tuple[object, Sequence[str]]]) -> None:
+        self.beginResetModel()
+        self._rows = [(key, tuple(texts)) for key, texts in rows]
+        self.endResetModel()
+
+    def key(self, row: int) -> object:
+        return self._rows[row][0] if 0 <= row < len(self._rows) else None
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, N802
+        return 0 if parent.isValid() else len(self._heads)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return None
+        return self._rows[index.row()][1][index.column()]
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return self._heads[section]
+        return None
+
+
+class TableDialog(QDialog):
+    """A table with buttons about its chosen row, or about all of it."""
+
+    def __init__(self, title: str, heads: Sequence[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.resize(200 * STEP, 100 * STEP)
+        self.rows = TableModel(heads)
+        self.table = QTableView()
+        self.table.setModel(self.rows)
+        self.table.setAccessibleName(title)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(True)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.note = muted("")
+        self._buttons = QHBoxLayout()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4 * STEP, 4 * STEP, 4 * STEP, 4 * STEP)
+        layout.addWidget(self.note)
+        layout.addWidget(self.table, 1)
+        foot = QHBoxLayout()
+        foot.addLayout(self._buttons)
+        foot.addStretch(1)
+        foot.addWidget(closing(self))
+        layout.addLayout(foot)
+
+    def add_button(self, text: str, action: Callable[[], None]) -> QPushButton:
+        button = QPushButton(text)
+        button.clicked.connect(lambda: action())
+        self._buttons.addWidget(button)
+        return button
+
+    def chosen(self) -> object:
+        return self.rows.key(self.table.currentIndex().row())
+
+    def say(self, sentence: str) -> None:
+        self.note.setText(sentence)
+
+
+class FailuresDialog(TableDialog):
+    """Files that could not be read: why, and what to do."""
+
+    retry_wanted = Signal()
+    reveal_wanted = Signal(object)
+    save_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        heads = (self.tr("File"), self.tr("Stage"), self.tr("Reason"), self.tr("What to do"))
+        super().__init__(self.tr("Files that could not be read"), heads, parent)
+        self.failures: Sequence[Failure] = ()
+        self.add_button(self.tr("Try all again"), self.retry_wanted.emit)
+        self.add_button(self.tr("Show in file manager"), self._reveal)
+        self.add_button(self.tr("Save as CSV…"), self.save_wanted.emit)
+
+    def show_failures(self, failures: Sequence[Failure]) -> None:
+        self.failures = failures
+        self.rows.show(
+            [(f.path, (f.path.name, f.stage, f.reason, f.hint)) for f in failures],
+        )
+        self.table.setColumnWidth(0, 50 * STEP)
+        self.table.setColumnWidth(2, 60 * STEP)
+        self.say(self.tr("Everything could be read.") if not failures else "")
+
+    def _reveal(self) -> None:
+        path = self.chosen()
+        if isinstance(path, Path):
+            self.reveal_wanted.emit(path)
+
+
+class ModelsDialog(TableDialog):
+    """The presets with size, licence and state."""
+
+    use_wanted = Signal(str)
+    prepare_wanted = Signal(str)
+    import_wanted = Signal()
+    stop_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        heads = (
+            self.tr("Preset"),
+            self.tr("State"),
+            self.tr("Size"),
+            self.tr("Licence"),
+            self.tr("What it is"),
+        )
+        super().__init__(self.tr("Models"), heads, parent)
+        self.use = self.add_button(self.tr("Use"), lambda: self._with(self.use_wanted.emit))
+        self.prepare = self.add_button(self.tr("Download…"), lambda: self._with(self.prepare_wanted.emit))
+        self.bring = self.add_button(self.tr("Import a folder…"), self.import_wanted.emit)
+        self.stop = self.add_button(self.tr("Stop"), self.stop_wanted.emit)
+        self.busy(False)
+        self.say(self.tr("Only a download uses the network. Everything else stays on this machine."))
+
+    def show_presets(self, presets: Sequence[Document], active: str) -> None:
+        rows = []
+        for preset in presets:
+            state = str(preset["state"]) + (self.tr(", in use") if preset["id"] == active else "")
+            sentence = f"{preset['title']}. {preset['sentence']}"
+            rows.append(
+                (
+                    preset["id"],
+                    (str(preset["id"]), state, str(preset["size"]), str(preset["licence"]), sentence),
+                )
+            )
+        self.rows.show(rows)
+        self.table.setColumnWidth(3, 40 * STEP)
+
+    def busy(self, on: bool) -> None:
+        """While something is fetched, it can only be stopped."""
+        for button in (self.use, self.prepare, self.bring):
+            button.setEnabled(not on)
+        self.stop.setVisible(on)
+
+    def _with(self, act: Callable[[str], None]) -> None:
+        chosen = self.chosen()
+        if chosen is None:
+            self.say(self.tr("Choose a preset first."))
+        else:
+            act(str(chosen))
+
+
+class TextDialog(QDialog):
+    """Something to read: keys, or about."""
+
+    def __init__(self, title: str, rich: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.words = QLabel(rich)
+        self.words.setTextFormat(Qt.TextFormat.RichText)
+        self.words.setWordWrap(True)
+        self.words.setMinimumWidth(100 * STEP)
+        self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6 * STEP, 6 * STEP, 6 * STEP, 4 * STEP)
+        layout.setSpacing(4 * STEP)
+        layout.addWidget(self.words)
+        layout.addWidget(closing(self))
+
+
+class CaptionDialog(QDialog):
+    """One line: what happens in the moment."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Add a caption"))
+        self.setMinimumWidth(110 * STEP)
+        self.field = QLineEdit()
+        self.field.setAccessibleName(self.tr("Caption"))
+        self.field.setPlaceholderText(self.tr("What happens in this moment, in one sentence"))
+        self.field.setMaxLength(2000)
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
+        )
+        self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        self.ok.setText(self.tr("Add"))
+        self.ok.setEnabled(False)
+        self.field.textChanged.connect(lambda text: self.ok.setEnabled(bool(text.strip())))
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
+        layout.setSpacing(3 * STEP)
+        layout.addWidget(muted(title))
+        layout.addWidget(self.field)
+        layout.addWidget(buttons)
+
+
+class SureDialog(QDialog):
+    """Asked before what cannot be undone: what goes, and what stays."""
+
+    def __init__(self, sentence: str, consequence: str, verb: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(verb)
+        self.setMinimumWidth(110 * STEP)
+        title = QLabel(sentence)
+        title.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.sure = buttons.addButton(verb, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
+        layout.setSpacing(3 * STEP)
+        for widget in (title, muted(consequence), buttons):
+            layout.addWidget(widget)
+
+
+def muted(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("muted")
+    label.setWordWrap(True)
+    return label
+
+
+def closing(dialog: QDialog) -> QDialogButtonBox:
+    """A single button that closes."""
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.close)
+    return buttons

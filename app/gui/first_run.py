@@ -1,0 +1,128 @@
+"""The first minute: which folders, which models, or the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.dialogs import muted
+from app.gui.theme import STEP
+
+Document = Mapping[str, Any]
+
+
+class FirstRunDialog(QDialog):
+    """`begun` with folders and a preset; `demo_wanted` instead."""
+
+    begun = Signal(object, str)
+    demo_wanted = Signal()
+
+    def __init__(self, presets: Sequence[Document], active: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Welcome"))
+        self.resize(150 * STEP, 130 * STEP)
+        title = QLabel(self.tr("Which videos do you want to search?"))
+        title.setObjectName("title")
+        self.folders = QListWidget()
+        self.folders.setAccessibleName(self.tr("Folders"))
+        self.folders.setFixedHeight(20 * STEP)
+        self.add = QPushButton(self.tr("Add folder…"))
+        self.add.clicked.connect(self._choose)
+        self.presets = QButtonGroup(self)
+        choices = QWidget()
+        choices.setObjectName("panel")
+        column = QVBoxLayout(choices)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(STEP)
+        for preset in presets:
+            if preset["id"] != "demo":  # it knows only the demo's own world
+                self._offer(preset, active, column)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setObjectName("panel")
+        area.setWidgetResizable(True)
+        area.setWidget(choices)
+        self.begin = QPushButton(self.tr("Begin"))
+        self.begin.setObjectName("main")
+        self.begin.setEnabled(False)
+        self.begin.clicked.connect(self._begin)
+        self.demo = QPushButton(self.tr("Try the demo first"))
+        self.demo.setObjectName("link")
+        self.demo.clicked.connect(self._demo)
+        head = QLabel(self.tr("MODELS"))
+        head.setObjectName("head")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6 * STEP, 6 * STEP, 6 * STEP, 5 * STEP)
+        layout.setSpacing(3 * STEP)
+        layout.addWidget(title)
+        layout.addWidget(
+            muted(
+                self.tr(
+                    "Everything stays on this machine. Folders are watched, so new videos become searchable by "
+                    "themselves. Words of subtitles and file names can be searched without any models."
+                )
+            )
+        )
+        layout.addWidget(self.folders)
+        row = QHBoxLayout()
+        row.addWidget(self.add)
+        row.addStretch(1)
+        layout.addLayout(row)
+        layout.addWidget(head)
+        layout.addWidget(area, 1)
+        foot = QHBoxLayout()
+        foot.addWidget(self.demo)
+        foot.addStretch(1)
+        foot.addWidget(self.begin)
+        layout.addLayout(foot)
+
+    def take_folder(self, folder: Path) -> None:
+        """One more folder to watch."""
+        known = [self.folders.item(row).text() for row in range(self.folders.count())]
+        if str(folder) not in known:
+            self.folders.addItem(str(folder))
+        self.begin.setEnabled(True)
+
+    def preset(self) -> str:
+        button = self.presets.checkedButton()
+        return button.objectName() if button is not None else ""
+
+    def _offer(self, preset: Document, active: str, column: QVBoxLayout) -> None:
+        button = QRadioButton(f"{preset['title']}  ({preset['size']}, {preset['state']})")
+        button.setObjectName(str(preset["id"]))
+        button.setChecked(preset["id"] == active)
+        self.presets.addButton(button)
+        column.addWidget(button)
+        told = muted(self.tr("{} Licence: {}").format(preset["sentence"], preset["licence"]))
+        told.setContentsMargins(7 * STEP, 0, 0, STEP)
+        column.addWidget(told)
+
+    def _choose(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"))
+        if chosen:
+            self.take_folder(Path(chosen))
+
+    def _begin(self) -> None:
+        folders = [Path(self.folders.item(row).text()) for row in range(self.folders.count())]
+        self.begun.emit(folders, self.preset())
+        self.accept()
+
+    def _demo(self) -> None:
+        self.demo_wanted.emit()
+        self.accept()

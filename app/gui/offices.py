@@ -1,0 +1,309 @@
+"""The window's dialogs with the services behind them: settings, models, failures, folders to be forgotten."""
+
+from __future__ import annotations
+
+import csv
+import html
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from app.gui.bridge import Bridge
+from app.gui.dialogs import FailuresDialog, ModelsDialog, SettingsDialog, SureDialog, TextDialog
+from app.gui.first_run import FirstRunDialog
+from app.gui.notice import Notice
+from app.gui.records import Trouble
+from m2hf_core.config.settings import Settings
+from m2hf_core.progress import Progress
+from m2hf_core.records import Failure
+
+if TYPE_CHECKING:
+    from app.services.library import Library
+
+LOOK_EVERY_MS = 100
+
+
+class Offices(QObject):
+    """Opens each dialog filled by a service, and carries out what it wishes."""
+
+    library_wanted = Signal(object, str)
+
+    def __init__(self, window: QWidget, bridge: Bridge, notice: Notice) -> None:
+        super().__init__(window)
+        self._window, self._bridge, self._notice = window, bridge, notice
+
+    def settings(self) -> None:
+        def read(library: Library) -> list[dict[str, Any]]:
+            return Settings.load(library.paths).describe()
+
+        self._bridge.run(read, self._show_settings)
+
+    def _show_settings(self, described: list[dict[str, Any]]) -> None:
+        dialog = SettingsDialog(described, self._window)
+        dialog.setObjectName("settings")
+
+        def change(name: str, value: str) -> None:
+            def write(library: Library) -> None:
+                Settings.load(library.paths).set(name, value)
+
+            self._bridge.run(
+                write,
+                lambda _: self._changed(dialog, name),
+                lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"),
+            )
+
+        dialog.changed.connect(change)
+        dialog.open()
+
+    def _changed(self, dialog: SettingsDialog, name: str) -> None:
+        dialog.say(self.tr("In use from the next start.") if name in ("preset", "device") else "")
+
+    def failures(self) -> None:
+        dialog = FailuresDialog(self._window)
+        dialog.setObjectName("failures")
+        dialog.retry_wanted.connect(lambda: self._retry(dialog))
+        dialog.reveal_wanted.connect(lambda path: self._bridge.reveal.emit(path))
+        dialog.save_wanted.connect(lambda: self._save(dialog))
+        self._bridge.run(_failures, dialog.show_failures)
+        dialog.show()
+
+    def _retry(self, dialog: FailuresDialog) -> None:
+        self._bridge.with_background(
+            lambda background: background.retry(),
+            lambda count: dialog.say(self.tr("{} will be tried again.").format(count)),
+            lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"),
+        )
+
+    def _save(self, dialog: FailuresDialog) -> None:
+        target, _ = QFileDialog.getSaveFileName(
+            dialog, self.tr("Save the list"), "failures.csv", "CSV (*.csv)"
+        )
+        if target:
+            self.save_failures(dialog.failures, Path(target), dialog)
+
+    def save_failures(self, failures: Sequence[Failure], target: Path, dialog: FailuresDialog) -> None:
+        """Write the list as CSV, on the desk thread."""
+        self._bridge.run(
+            lambda _: write_failures(failures, target),
+            lambda _: dialog.say(self.tr("Saved as {}.").format(target)),
+            lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"),
+        )
+
+    def models(self) -> None:
+        dialog = ModelsDialog(self._window)
+        dialog.setObjectName("models")
+        dialog.use_wanted.connect(lambda preset: self._use(dialog, preset))
+        dialog.prepare_wanted.connect(lambda preset: self._prepare(dialog, preset))
+        dialog.import_wanted.connect(lambda: self._import(dialog))
+        self._fill_models(dialog)
+        dialog.show()
+
+    def _fill_models(self, dialog: ModelsDialog) -> None:
+        self._bridge.run(_presets, lambda found: dialog.show_presets(*found))
+
+    def _use(self, dialog: ModelsDialog, preset: str) -> None:
+        def write(library: Library) -> None:
+            Settings.load(library.paths).set("preset", preset)
+
+        said = self.tr("{} is in use from the next start; what it lacks is extracted then.").format(preset)
+        self._bridge.run(write, lambda _: dialog.say(said))
+
+    def _prepare(self, dialog: ModelsDialog, preset: str) -> None:
+        """Say what would be fetched, from whom and under which licence, and fetch it if that is wished."""
+
+        def describe(_: Library) -> tuple[str, ...]:
+            from app.services.models import describe_preparation
+
+            return describe_preparation(preset)
+
+        def ask(lines: tuple[str, ...]) -> None:
+            sure = SureDialog(
+                self.tr("Download the models of {}?").format(preset),
+                "\n".join(lines),
+                self.tr("Download"),
+                dialog,
+            )
+            sure.accepted.connect(lambda: self._fetch(dialog, preset))
+            sure.open()
+
+        self._bridge.run(describe, ask, lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"))
+
+    def _fetch(self, dialog: ModelsDialog, preset: str) -> None:
+        def fetch(progress: Progress) -> object:
+            from app.services.models import prepare_preset
+
+            return prepare_preset(preset, progress)
+
+        self._work(dialog, fetch)
+
+    def _import(self, dialog: ModelsDialog) -> None:
+        chosen = QFileDialog.getExistingDirectory(dialog, self.tr("A folder with weights"))
+        if not chosen:
+            return
+
+        def bring(progress: Progress) -> object:
+            from app.services.models import import_weights
+
+            return import_weights(Path(chosen), progress)
+
+        self._work(dialog, bring)
+
+    def _work(self, dialog: ModelsDialog, work: Callable[[Progress], object]) -> None:
+        progress = Progress()
+        look = QTimer(dialog, interval=LOOK_EVERY_MS)
+
+        def over(sentence: str) -> None:
+            look.stop()
+            dialog.busy(False)
+            dialog.say(sentence)
+            self._fill_models(dialog)
+
+        def show() -> None:
+            now = progress.snapshot()
+            share = f" {100 * now.done / now.total:.0f} %" if now.total > 0 else ""
+            dialog.say(f"{now.step or now.stage}{share}")
+
+        look.timeout.connect(show)
+        dialog.busy(True)
+        dialog.stop_wanted.connect(progress.cancel)
+        dialog.finished.connect(look.stop)
+        look.start()
+        self._bridge.run_long(
+            work,
+            progress,
+            lambda _: over(self.tr("Done. New models are noticed within a few seconds.")),
+            lambda trouble: over(f"{trouble.sentence} {trouble.hint}"),
+        )
+
+    def forget(self, path: Path) -> SureDialog:
+        """Ask, then purge everything that is known of a folder or video."""
+        dialog = SureDialog(
+            self.tr("Forget {}?").format(path.name),
+            self.tr(
+                "Its features, captions, words and thumbnails are deleted from the library for good. "
+                "The files themselves are not touched."
+            ),
+            self.tr("Forget"),
+            self._window,
+        )
+        dialog.accepted.connect(lambda: self._forget(path))
+        dialog.open()
+        return dialog
+
+    def _forget(self, path: Path) -> None:
+        def done(count: int) -> None:
+            self._notice.say(self.tr("{} videos forgotten.").format(count))
+            self._bridge.refresh()
+
+        self._bridge.with_background(lambda background: background.forget(path), done)
+
+    def welcome(self, add_folders: Callable[[list[Path]], None]) -> None:
+        """The first run: folders and models, or the demo."""
+
+        def show(found: tuple[list[dict[str, object]], str]) -> None:
+            dialog = FirstRunDialog(*found, self._window)
+            dialog.setObjectName("welcome")
+            dialog.begun.connect(lambda folders, preset: self._begin(folders, preset, found[1], add_folders))
+            dialog.demo_wanted.connect(self.demo)
+            dialog.open()
+
+        self._bridge.run(_presets, show)
+
+    def _begin(
+        self, folders: list[Path], preset: str, active: str, add_folders: Callable[[list[Path]], None]
+    ) -> None:
+        add_folders(folders)
+        if preset and preset != active:
+            self._bridge.run(
+                lambda library: Settings.load(library.paths).set("preset", preset),
+                lambda _: self._notice.say(
+                    self.tr("Your models are in use from the next start. Fetch them under: Models"),
+                    self.tr("Models"),
+                    self.models,
+                ),
+            )
+
+    def demo(self) -> None:
+        """Render and index the demo library in the background, then show it."""
+        progress = Progress()
+        look = QTimer(self, interval=LOOK_EVERY_MS)
+
+        def make(progress: Progress) -> Path:
+            from app.services.demo import demo_folder, run_demo
+
+            folder = demo_folder(self._bridge.data_dir) / "seed-0"
+            run_demo(folder, 0, progress)
+            return folder / "library"
+
+        def show() -> None:
+            now = progress.snapshot()
+            share = f", {100 * now.done / now.total:.0f} %" if now.total > 0 else ""
+            self._notice.say(self.tr("Making the demo library: {}").format(now.stage or "…") + share)
+
+        def over(folder: Path) -> None:
+            look.stop()
+            self._notice.hide()
+            self.library_wanted.emit(folder, "demo")
+
+        def sorry(trouble: Trouble) -> None:
+            look.stop()
+            self.tell(trouble)
+
+        look.timeout.connect(show)
+        look.start()
+        self._bridge.run_long(make, progress, over, sorry)
+
+    def keys(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Every key and what it does."""
+        cells = "".join(
+            f'<tr><td style="padding-right:24px"><b>{html.escape(key)}</b></td><td>{html.escape(text)}</td></tr>'
+            for key, text in rows
+        )
+        dialog = TextDialog(self.tr("Keys"), f'<table cellpadding="3">{cells}</table>', self._window)
+        dialog.setObjectName("keys")
+        dialog.show()
+
+    def about(self) -> None:
+        try:
+            number = version("m2hf-app")
+        except PackageNotFoundError:
+            number = ""
+        text = self.tr(
+            "Finds moments in your own videos by what is seen, heard, done and said. Everything stays on this "
+            "machine: nothing is sent, counted or reported."
+        )
+        licences = self.tr(
+            "The program is under the Apache License 2.0. Qt is used under the LGPL 3. FFmpeg, as bundled with "
+            "PyAV, contains parts under the GPL. Weights keep their own licences, shown before they are fetched."
+        )
+        rich = f"<h3>M2HF {html.escape(number)}</h3><p>{html.escape(text)}</p><p>{html.escape(licences)}</p>"
+        dialog = TextDialog(self.tr("About"), rich, self._window)
+        dialog.setObjectName("about")
+        dialog.show()
+
+    def tell(self, trouble: Trouble) -> None:
+        self._notice.say(f"{trouble.sentence} {trouble.hint}")
+
+
+def _presets(library: Library) -> tuple[list[dict[str, object]], str]:
+    from app.services.models import list_presets
+
+    return list_presets(), library.preset.id
+
+
+def _failures(library: Library) -> list[Failure]:
+    from app.services.status import list_failures
+
+    return list_failures(library)
+
+
+def write_failures(failures: Sequence[Failure], target: Path) -> None:
+    """One line per file. Raises `OSError`."""
+    with target.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("file", "stage", "reason", "what to do"))
+        rows.writerows((str(f.path), f.stage, f.reason, f.hint) for f in failures)
