@@ -111,6 +111,8 @@ class BranchHit:
     rank: int
     score: float
     best_s: float | None = None
+    completed_rank: int | None = None
+    """Audio and motion: the rank with the clip's own sound or movement replaced by its completion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,17 @@ class AlignedWord:
     branch: str
     time_s: float
     weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Another video that shows the same: its [start_s, end_s) is [of_start_s, of_end_s) of the one it stands under."""
+
+    video: Path
+    start_s: float
+    end_s: float
+    of_start_s: float
+    of_end_s: float
 
 
 Likelihood = Literal["likely", "maybe", "probably not", "unknown"]
@@ -146,6 +159,8 @@ class SearchHit:
     words: tuple[str, ...] = ()
     """Nouns that query and transcript share."""
     alignment: tuple[AlignedWord, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    """Other videos that show the same and therefore are no hits of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +181,8 @@ class SearchAnswer:
     """How nouns were found: `tagger`, or `content-words` where there is no tagger."""
     notes: tuple[str, ...] = ()
     """How the query was read where that may surprise, and when later moments follow."""
+    copies: tuple[Copy, ...] = ()
+    """Other videos that show the same as the moment that was asked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +201,10 @@ class CaptionAnswer:
     end_s: float
     hits: tuple[CaptionHit, ...]
     abstained: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
+    """What is said in the clip itself: told beside the captions, not compared with them."""
+    bank: int = 0
+    """How many texts were compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
 from app.cli.search import count
+from m2hf_core.records import FUSIONS
 
 
 def add(subparsers: Subparsers) -> None:
@@ -18,6 +19,9 @@ def add(subparsers: Subparsers) -> None:
     )
     command.add_argument("target", metavar="VIDEO[@SECONDS]", help="an indexed video, and a moment in it")
     command.add_argument("-k", type=count, default=10, metavar="N", help="how many captions (default: 10)")
+    command.add_argument(
+        "--fusion", choices=FUSIONS, help="how branch ranks become one (default: the setting, mmbf)"
+    )
     command.add_argument("--preset", help="use what this preset has extracted")
     command.set_defaults(run=run_captions)
     _add_bank(subparsers)
@@ -53,8 +57,8 @@ def run_captions(args: argparse.Namespace) -> int:
     from app.services.captions import captions
     from app.services.library import open_library
 
-    with open_library(args.data_dir, preset=args.preset) as library:
-        answer = captions(library, args.target, k=args.k)
+    with open_library(args.data_dir, preset=args.preset) as library, shown_progress() as progress:
+        answer = captions(library, args.target, k=args.k, fusion=args.fusion, progress=progress)
     if args.json:
         print_json(captions_json(answer))
         return 0

@@ -1,4 +1,4 @@
-"""The two faces of an answer: the JSON document that scripts read, and the lines that a person reads."""
+"""The lines of an answer that a person reads; the documents for scripts are `app.services.documents`."""
 
 from __future__ import annotations
 
@@ -6,86 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.cli.common import moment
-from m2hf_core.records import BRANCHES, BranchHit, CaptionAnswer, SearchAnswer, SearchHit
+from app.services.documents import captions_json, search_json
+from m2hf_core.records import BRANCHES, CaptionAnswer, Copy, SearchAnswer, SearchHit
 
-Json = dict[str, Any]
-
-
-def search_json(answer: SearchAnswer, *, explain: bool = False) -> Json:
-    """The document of `search --json`; with `explain`, every hit carries its alignment."""
-    document: Json = {
-        "query": answer.query,
-        "fusion": answer.fusion,
-        "preset": answer.preset,
-        "scorer": {"id": answer.scorer_id, "state": answer.scorer_state},
-        "took_ms": round(answer.took_ms, 2),
-        "encode_ms": round(answer.encode_ms, 2),
-        "gallery": {"videos": answer.videos, "clips": answer.clips},
-        "hits": [_hit_json(hit, explain) for hit in answer.hits],
-        "abstained": dict(answer.abstained),
-        "blind_spots": list(answer.blind_spots),
-        "nouns": answer.noun_mode,
-    }
-    if answer.notes:
-        document["notes"] = list(answer.notes)
-    return document
-
-
-def _hit_json(hit: SearchHit, explain: bool) -> Json:
-    document: Json = {
-        "rank": hit.rank,
-        "video": str(hit.video),
-        "start_s": round(hit.start_s, 3),
-        "end_s": round(hit.end_s, 3),
-        "best_s": round(hit.best_s, 3),
-        "title": hit.title,
-        "won_by": list(hit.won_by),
-        "likelihood": hit.likelihood,
-        "without": dict(hit.without),
-        "heard": hit.heard,
-        "moved": hit.moved,
-        "branches": _branches_json(hit.branches),
-        "words": list(hit.words),
-    }
-    if explain:
-        document["alignment"] = [
-            {"word": a.word, "branch": a.branch, "time_s": round(a.time_s, 3), "weight": round(a.weight, 4)}
-            for a in hit.alignment
-        ]
-    return document
-
-
-def captions_json(answer: CaptionAnswer) -> Json:
-    """The document of `captions --json`."""
-    return {
-        "video": str(answer.video),
-        "start_s": round(answer.start_s, 3),
-        "end_s": round(answer.end_s, 3),
-        "hits": [
-            {
-                "rank": hit.rank,
-                "text": hit.text,
-                "source": hit.source,
-                "won_by": list(hit.won_by),
-                "branches": _branches_json(hit.branches),
-            }
-            for hit in answer.hits
-        ],
-        "abstained": dict(answer.abstained),
-    }
-
-
-def _branches_json(branches: Mapping[str, BranchHit | None]) -> Json:
-    return {name: _branch_json(hit) for name, hit in branches.items()}
-
-
-def _branch_json(hit: BranchHit | None) -> Json | None:
-    if hit is None:
-        return None
-    document: Json = {"rank": hit.rank, "score": round(hit.score, 4)}
-    if hit.best_s is not None:
-        document["best_s"] = round(hit.best_s, 3)
-    return document
+__all__ = [
+    "alignment_lines",
+    "branch_table",
+    "caption_lines",
+    "captions_json",
+    "ordinal",
+    "search_json",
+    "search_lines",
+    "table",
+]
 
 
 def search_lines(answer: SearchAnswer) -> Iterable[str]:
@@ -97,6 +30,9 @@ def search_lines(answer: SearchAnswer) -> Iterable[str]:
         where = f"{moment(hit.start_s)} to {moment(hit.end_s)}"
         yield f"{hit.rank:>3}  {hit.title}   {where}   best at {moment(hit.best_s)}"
         yield f"     {_why(hit)}"
+        for copy in hit.copies:
+            own, of = (f"{moment(a)} to {moment(b)}" for a, b in _spans(copy))
+            yield f"     the same in {copy.video.name}   {own} is {of} here"
     for branch, reason in answer.abstained.items():
         yield f"{branch}: {reason}"
     if answer.noun_mode == "content-words":
@@ -105,6 +41,10 @@ def search_lines(answer: SearchAnswer) -> Iterable[str]:
         yield f"blind spot: {spot}"
     for note in answer.notes:
         yield f"note: {note}"
+
+
+def _spans(copy: Copy) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (copy.start_s, copy.end_s), (copy.of_start_s, copy.of_end_s)
 
 
 def _why(hit: SearchHit) -> str:
@@ -136,7 +76,10 @@ def alignment_lines(answer: SearchAnswer) -> Iterable[str]:
 
 def caption_lines(answer: CaptionAnswer) -> Iterable[str]:
     """The captions nearest to a clip, one line each, with the branch that found it."""
-    yield f"{answer.video.name}   {moment(answer.start_s)} to {moment(answer.end_s)}"
+    where = f"{moment(answer.start_s)} to {moment(answer.end_s)}"
+    yield f"{answer.video.name}   {where}   {_count(answer.bank, 'caption')} compared"
+    for text in answer.said:
+        yield f"     said here: {text}"
     for hit in answer.hits:
         yield f"{hit.rank:>3}  {hit.text}   ({' and '.join(hit.won_by)}; {hit.source})"
     for branch, reason in answer.abstained.items():

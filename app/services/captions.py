@@ -1,64 +1,153 @@
-"""Video to text: the captions of the bank that are nearest to a clip."""
+"""Video to text: the captions of the bank that are nearest to a clip.
+
+The bank is everything that could describe it: captions of the owner's and imported ones, the captions that are
+shipped, and what is said in other videos. The clip's own transcript is told beside the answer and not compared.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
 import numpy as np
+from sqlalchemy.orm import Session
 
 from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target
-from m2hf_core.errors import KnownError
+from m2hf_core.config.paths import resources_dir
+from m2hf_core.model.checkpoint import load_scorer
+from m2hf_core.model.inputs import TextFeatures
+from m2hf_core.progress import Progress
 from m2hf_core.records import CaptionAnswer, Fusion
-from m2hf_core.search.captions import CaptionBank, nearest_captions
-from m2hf_core.search.gallery import FloatArray, unit_rows
+from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, score_captions
+from m2hf_core.search.captions_cache import BankVectors, NounCache, VectorCache, cache_folder
+from m2hf_core.search.moment import load_moment
 from m2hf_core.store import captions as bank_rows
-from m2hf_core.store import transcripts
+from m2hf_core.store import scorers, transcripts
+from m2hf_core.text.tower import TextTower
+
+EVERYDAY = "everyday"
+"""The source of the captions that are shipped."""
+MOST_LINES = 20_000
+"""Transcript sentences in the bank, newest first: they are encoded like captions, and a large library has millions."""
+FEWEST_WORDS = 3
+"""Shorter lines (yes, thank you) describe nothing."""
 
 
-def captions(library: Library, target: str, *, k: int) -> CaptionAnswer:
+def captions(
+    library: Library, target: str, *, k: int, fusion: Fusion | None = None, progress: Progress | None = None
+) -> CaptionAnswer:
     """One search for captions from a cold start, for the command line."""
-    return nearest(open_searcher(library), target, k=k)
+    return CaptionSearch(open_searcher(library)).nearest(target, k=k, fusion=fusion, progress=progress)
 
 
-def nearest(searcher: Searcher, target: str, *, k: int = 10, fusion: Fusion | None = None) -> CaptionAnswer:
-    """The k captions nearest to VIDEO[@SECONDS] (default: its first clip)."""
-    clip, _ = clip_of_target(searcher.library, target)
-    gallery = searcher.gallery
-    row = gallery.row_of(clip.clip_id)
-    if row is None:
-        raise KnownError(f"{target} is not searchable yet.", "Index its folder first.")
-    hits, abstained = nearest_captions(
-        gallery,
-        row,
-        bank_of(searcher),
-        searcher.asleep,
-        k=k,
-        fusion=fusion or chosen_fusion(searcher.library),
-    )
-    found = gallery.clips[row]
-    return CaptionAnswer(found.path, found.start_s, found.end_s, hits, abstained)
+@dataclass(slots=True)
+class CaptionSearch:
+    """Finds captions for the library that a `Searcher` has opened; keeps the bank until it changes."""
+
+    searcher: Searcher
+    _bank: CaptionBank | None = field(default=None, init=False)
+    _made_of: tuple[int, ...] = field(default=(), init=False)
+
+    def nearest(
+        self,
+        target: str,
+        *,
+        k: int = 10,
+        fusion: Fusion | None = None,
+        progress: Progress | None = None,
+    ) -> CaptionAnswer:
+        """The k captions nearest to VIDEO[@SECONDS] (default: its first clip)."""
+        searcher, library = self.searcher, self.searcher.library
+        clip, _ = clip_of_target(library, target)
+        moment = load_moment(library.store, clip, library.offer().fingerprints)
+        bank = self.bank(progress or Progress())
+        trained = None if searcher.tower is None else active_scorer(library, searcher.tower)
+        scored = score_captions(moment, bank, searcher.asleep, trained)
+        return CaptionAnswer(
+            video=Path(clip.path),
+            start_s=clip.start_s,
+            end_s=clip.end_s,
+            hits=rank_captions(bank, scored, k=k, fusion=fusion or chosen_fusion(library)),
+            abstained=scored.abstained,
+            said=moment.said,
+            bank=len(bank.texts),
+        )
+
+    def bank(self, progress: Progress) -> CaptionBank:
+        """Everything to compare with; what is new in it is encoded and kept on disk."""
+        library = self.searcher.library
+        with library.store.library.reading() as session:
+            made_of = _made_of(session)
+            if self._bank is not None and self._made_of == made_of:
+                return self._bank
+            sources, said_in = _texts(session)
+        texts = sorted(sources)
+        self._bank = CaptionBank(
+            texts=texts,
+            sources=[sources[text] for text in texts],
+            vectors=self._vectors(texts, progress),
+            nouns=self._nouns(texts, progress),
+            said_only_in=np.asarray([said_in.get(text, 0) for text in texts], np.int64),
+        )
+        self._made_of = made_of
+        return self._bank
+
+    def _vectors(self, texts: list[str], progress: Progress) -> BankVectors | None:
+        tower = self.searcher.tower
+        if tower is None:
+            return None
+        cache = VectorCache(cache_folder(self.searcher.library.paths.data, tower.fingerprint))
+        return cache.vectors(texts, lambda batch: tower.encode(batch).pooled_vector.numpy(), progress)
+
+    def _nouns(self, texts: list[str], progress: Progress) -> list[frozenset[str]]:
+        nouns = self.searcher.nouns
+        cache = NounCache(cache_folder(self.searcher.library.paths.data, nouns.fingerprint))
+        return cache.nouns(texts, nouns, progress)
 
 
-def bank_of(searcher: Searcher) -> CaptionBank:
-    """The owner's captions and every transcript line, as one bank; a text that occurs twice stands once."""
-    with searcher.library.store.library.reading() as session:
-        rows = [(row.text, row.source) for row in bank_rows.list_captions(session)]
-        videos = sorted({clip.video_id for clip in searcher.gallery.clips})
-        spoken = [row for video_id in videos for row in transcripts.lines_of(session, video_id)]
-    lines = [(row.line.text, "transcript") for row in spoken]
-    texts = dict(reversed([*rows, *lines]))
-    if not texts:
-        raise KnownError("There is no caption to compare with yet.", "Add some: m2hf-app caption import FILE")
-    ordered = sorted(texts)
-    vectors: FloatArray | None = None
-    tower = searcher.tower
-    if tower is not None:
-        pooled = [tower.encode(ordered[i : i + 64]).pooled_vector.numpy() for i in range(0, len(ordered), 64)]
-        vectors = unit_rows(np.concatenate(pooled))
-    return CaptionBank(
-        ids=range(len(ordered)),
-        texts=ordered,
-        sources=[texts[text] for text in ordered],
-        vectors=vectors,
-        nouns=[searcher.nouns(text) for text in ordered],
-    )
+def everyday_captions() -> list[str]:
+    """The captions that are shipped."""
+    file = resources_dir() / "captions" / "everyday.txt"
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+
+
+def active_scorer(library: Library, tower: TextTower) -> ActiveScorer | None:
+    """The trained scorer that answers for this preset, None before there is one. Raises `BadModelFile`."""
+    with library.store.library.reading() as session:
+        row = scorers.active(session, library.preset.id)
+    if row is None or row.file is None:
+        return None
+    scorer, info = load_scorer(library.paths.data / row.file, tower.fingerprint)
+
+    def tokens(texts: Sequence[str]) -> TextFeatures:
+        made = tower.encode(texts)
+        return TextFeatures(made.tokens, made.mask, made.pooled)
+
+    return ActiveScorer(scorer, info, tokens) if info.trained else None
+
+
+def _texts(session: Session) -> tuple[dict[str, str], dict[str, int]]:
+    """Text -> source, and text -> video for texts that are only said, and in that video alone."""
+    sources: dict[str, str] = {}
+    for row in bank_rows.list_captions(session):
+        sources.setdefault(row.text, row.source)
+    for text in everyday_captions():
+        sources.setdefault(text, EVERYDAY)
+    said_in: dict[str, int] = {}
+    for line in transcripts.latest_line_texts(session, MOST_LINES):
+        text = " ".join(line.text.split())
+        if len(text.split()) < FEWEST_WORDS:
+            continue
+        if text not in sources:
+            sources[text], said_in[text] = f"said in {line.title}", line.video_id
+        elif said_in.get(text, line.video_id) != line.video_id:
+            del said_in[text]
+    return sources, said_in
+
+
+def _made_of(session: Session) -> tuple[int, ...]:
+    """Figures that differ whenever the bank does."""
+    return (*bank_rows.caption_figures(session), *transcripts.line_figures(session))

@@ -110,6 +110,12 @@ def sources(session: Session) -> dict[str, int]:
     return dict(session.execute(rows).all())
 
 
+def caption_figures(session: Session) -> tuple[int, int]:
+    """How many captions there are, and the newest id: both the same means nothing has changed."""
+    number, newest = session.execute(select(func.count(Caption.id), func.max(Caption.id))).one()
+    return number, newest or 0
+
+
 def count(session: Session) -> int:
     return session.scalars(select(func.count()).select_from(Caption)).one()
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from m2hf_core.records import Line, Transcript, TranscriptSource, Word
 from m2hf_core.store.fulltext import quoted
-from m2hf_core.store.models import StoredLine, StoredTranscript
+from m2hf_core.store.models import StoredLine, StoredTranscript, Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,16 @@ class LineHit:
     start_s: float
     end_s: float
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineText:
+    """A line as the caption bank needs it."""
+
+    text: str
+    video_id: int
+    title: str | None
+    """Of its video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,18 @@ def iter_line_nouns(session: Session) -> Iterator[LineNouns]:
         yield LineNouns(line_id, video_id, start_s, end_s, tuple(nouns))
 
 
+def latest_line_texts(session: Session, limit: int) -> list[LineText]:
+    """The lines that came last, newest first."""
+    rows = session.execute(
+        select(StoredLine.text, StoredTranscript.video_id, Video.title)
+        .join(StoredTranscript, StoredTranscript.id == StoredLine.transcript_id)
+        .join(Video, Video.id == StoredTranscript.video_id)
+        .order_by(StoredLine.id.desc())
+        .limit(limit)
+    )
+    return [LineText(*row) for row in rows]
+
+
 def search_lines(session: Session, words: str, limit: int = 100) -> list[LineHit]:
     """Lines that hold all the words, best first; double quotes keep words together. No syntax, no errors."""
     if not (query := quoted(words)):
@@ -194,6 +216,12 @@ def search_lines(session: Session, words: str, limit: int = 100) -> list[LineHit
         {"query": query, "limit": limit},
     )
     return [LineHit(*row) for row in rows]
+
+
+def line_figures(session: Session) -> tuple[int, int]:
+    """How many lines there are, and the newest id: both the same means nothing has changed."""
+    count, newest = session.execute(select(func.count(StoredLine.id), func.max(StoredLine.id))).one()
+    return count, newest or 0
 
 
 def videos_listened_to(session: Session) -> int:

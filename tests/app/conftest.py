@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +75,61 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             if value is not None:
                 os.environ[name] = value
     return data, videos
+
+
+SEA, KITCHEN, STREET = "a red square", "a green circle", "a blue triangle"
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a library that was filled without workers: demo towers, features made from sentences.
+
+    `sea.mp4` (24 s, two clips), `sea again.mp4` (its seconds 6 to 18, encoded anew), `kitchen.mp4`, `street.mp4`;
+    the files themselves are not there. Tests that change it copy it first.
+    """
+    import numpy as np
+
+    from app.services.library import Offer, open_library
+    from m2hf_core.config.paths import open_paths
+    from m2hf_core.config.settings import Settings
+    from m2hf_core.hub import get_preset
+    from m2hf_core.records import Feature, Line, Transcript
+    from m2hf_core.store import clips, features, files, folders, transcripts
+    from m2hf_core.text import load_nouns
+    from m2hf_core.text.tower import open_text_tower
+
+    data, rng = tmp_path_factory.mktemp("shelf") / "data", np.random.default_rng(3)
+    data.mkdir()
+    Settings.load(open_paths(data)).set("preset", "demo")
+    tower, nouns = open_text_tower(get_preset("demo")), load_nouns()
+
+    def frames(sentence: str, seconds: int) -> np.ndarray:
+        about = tower.encode([sentence]).pooled_vector.numpy()
+        return about + rng.normal(0, 0.3 * about.std(), (seconds, about.shape[1])).astype(np.float32)
+
+    sea = np.concatenate([frames(SEA, 12), frames("a yellow star", 12)])
+    again = sea[6:18] + rng.normal(0, 0.03 * sea.std(), (12, sea.shape[1])).astype(np.float32)
+    videos = {
+        "sea": (sea, "The captain waves at the lighthouse."),
+        "sea again": (again, None),
+        "kitchen": (frames(KITCHEN, 8), "My grandmother bakes bread with walnuts."),
+        "street": (frames(STREET, 5), "A captain buys bread in the street."),
+    }
+    with open_library(data, mode="create") as library:
+        library.remember_offer(Offer({"clip": tower.fingerprint, "speech": nouns.fingerprint}, {}))
+        with library.store.library.writing() as session, library.store.features.writing() as shelves:
+            folder = folders.add_folder(session, str(data.parent / "videos"), watched=True)
+            for name, (rows, words) in videos.items():
+                path, count = data.parent / "videos" / f"{name}.mp4", len(rows)
+                video = files.put_path(session, folder, str(path), 1000, 10**18, name)
+                files.put_info(session, video, files.VideoInfo(float(count), 64, 64, True, "mp4", "h264"))
+                edges = [*range(0, count, 12), count]
+                clips.replace_clips(session, video, pairwise(edges))
+                start_s = np.arange(count, dtype=np.float64)
+                features.put(shelves, name, tower.fingerprint, Feature(rows, start_s, start_s + 1))
+                said = (Line(words, 1.0, 3.0),) if words else ()
+                found = [tuple(sorted(nouns(line.text))) for line in said]
+                transcripts.put_transcript(
+                    session, video, Transcript("sidecar", "en", said), found, nouns.mode, nouns.version
+                )
+    return data

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.model.inputs import TextFeatures, VideoFeatures
 from m2hf_core.records import BRANCHES, FUSIONS, Branch
-from m2hf_core.search.captions import CaptionBank, nearest_captions
 from m2hf_core.search.engine import EncodedQuery, fuse_lanes, score_lanes, search_gallery, unit_vector
-from m2hf_core.search.gallery import Gallery, GalleryClip, SpokenLine, build_gallery, unit_rows
+from m2hf_core.search.gallery import Gallery, GalleryClip, SpokenLine, build_gallery
 
 WIDTH = 4
 WORDS = ("dog", "sea", "bread", "engine", "song")
@@ -169,30 +168,6 @@ def test_best_moments_and_alignment_point_at_the_evidence() -> None:
         ("sea", 2.0),
     }
     assert hit.won_by == ("visual", "speech")
-
-
-def test_captions_are_ranked_by_the_same_branches() -> None:
-    frames = np.eye(WIDTH, dtype=np.float32)[:1]
-    said = (SpokenLine(0.0, frozenset({"dog"})),)
-    clips = [GalleryClip(1, 1, Path("/a.mp4"), 0.0, 8.0)]
-    gallery = build_gallery(clips, [(frames, np.asarray([0.5]))], [said], [frozenset()])
-    bank = CaptionBank(
-        ids=range(3),
-        texts=["seen", "said", "neither"],
-        sources=["own"] * 3,
-        vectors=unit_rows(np.asarray([[1, 0, 0, 0], [0, 1, 0, 0], [-1, 0, 0, 0]])),
-        nouns=[frozenset(), frozenset({"dog"}), frozenset({"sea"})],
-    )
-    hits, abstained = nearest_captions(gallery, 0, bank, {}, k=3, fusion="mmbf")
-    assert [hit.text for hit in hits] == ["said", "seen", "neither"]
-    assert hits[0].won_by == ("speech",)
-    assert hits[1].won_by == ("visual",)
-    assert set(abstained) == {"audio", "motion"}
-    asleep, why = nearest_captions(
-        gallery, 0, CaptionBank(range(3), bank.texts, bank.sources, None, bank.nouns), {}, k=3, fusion="mmbf"
-    )
-    assert [hit.text for hit in asleep] == ["said"]
-    assert "visual" in why
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
