@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from app.workers.messages import Report, Task, WorkerConfig
+from app.workers.parent import die_with_parent
 from app.workers.worker import PipeTo, worker_main
 from m2hf_core.store.jobs import Lease
 
@@ -21,7 +22,6 @@ STOP_GRACE_S = 5.0
 END_GRACE_S = 2.0
 SETTLED_AFTER = 10
 """Files after which a worker has grown to its ordinary size; what it grows from there is a leak."""
-PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,13 @@ class WorkerProcess:
     def idle(self) -> bool:
         return not self.given
 
-    def give(self, lease: Lease, wanted: frozenset[str], path: os.PathLike[str]) -> None:
+    def give(self, lease: Lease, wanted: frozenset[str], path: Path) -> None:
         """Send a task; a worker that died meanwhile is noticed at its next `receive`."""
-        from pathlib import Path
-
         if self.idle:
             self._heard = time.monotonic()
         self.given[lease.job_id] = Given(lease)
         try:
-            self.pipe.send(Task(lease.job_id, Path(path), lease.fingerprint, wanted))
+            self.pipe.send(Task(lease.job_id, path, lease.fingerprint, wanted))
         except (BrokenPipeError, ConnectionResetError):
             return
 
@@ -203,9 +201,5 @@ class WorkerProcess:
 
 
 def _begin(pipe: PipeTo, config: WorkerConfig) -> None:
-    """The worker's first steps: a suspended process cannot look whether its parent lives, so Linux does it."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+    die_with_parent()
     worker_main(pipe, config)

@@ -69,6 +69,22 @@ def _patterns(value: Any) -> Value:
     return tuple(dict.fromkeys(stripped for item in items if (stripped := item.strip())))
 
 
+def _seconds(value: Any) -> Value:
+    try:
+        number = float("" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError("it is a number of seconds, such as 2.5") from error
+    if not 0 <= number <= 86400:
+        raise ValueError("it is a number of seconds between 0 and 86400")
+    return f"{number:g}"
+
+
+def _megabytes(value: Any) -> Value:
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,8}", str(value)):
+        raise ValueError("it is a whole number of megabytes, such as 1000")
+    return str(int(str(value)))
+
+
 DECLARED: Mapping[str, Setting] = MappingProxyType(
     {
         setting.name: setting
@@ -79,6 +95,18 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
                 "device", "auto", "Where networks run: auto, cpu, mps, cuda or a list of cards.", _device
             ),
             Setting("ignore", (), "File name patterns that watching passes over, such as *.part.", _patterns),
+            Setting(
+                "shortest_s",
+                "0",
+                "Videos shorter than so many seconds are passed over; 0 takes all.",
+                _seconds,
+            ),
+            Setting(
+                "cache_mb",
+                "1000",
+                "How many megabytes the pictures of moments may take on the disk.",
+                _megabytes,
+            ),
             Setting(
                 "on_battery",
                 "work",
