@@ -42,10 +42,10 @@ class Library:
         """What was repaired while opening, for the person."""
         return self.store.notices
 
-    def offer(self) -> Offer:
-        """What is extracted under this preset; empty before the first `index`."""
+    def offer(self, preset: Preset | None = None) -> Offer:
+        """What is extracted under this preset (or another one); empty before the first `index`."""
         with self.store.library.reading() as session:
-            stored = meta.get_value(session, _offer_key(self.preset))
+            stored = meta.get_value(session, _offer_key(preset or self.preset))
         document = json.loads(stored) if stored else {"fingerprints": {}, "asleep": {}, "weights": []}
         weights = [(name, path, size, mtime) for name, path, size, mtime in document["weights"]]
         return Offer(document["fingerprints"], document["asleep"], weights)

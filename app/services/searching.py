@@ -1,45 +1,72 @@
-"""Search over an opened library: encodes the query, asks the engine, tells the blind spots."""
+"""Search over an opened library: encodes the query, asks the engine, tells what could not be searched."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.services.blind_spots import blind_spots
+from app.services.eyes import Eyes, open_eyes
 from app.services.library import Library
-from m2hf_core.errors import BadQuery, KnownError, ModelsMissing
+from m2hf_core.errors import BadQuery, KnownError
+from m2hf_core.progress import Progress
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion, SearchAnswer
-from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
-from m2hf_core.search.engine import UNTRAINED, EncodedQuery, unit_vector
+from m2hf_core.search.asked import AskedStep, EncodedNegative, fuse_steps, score_step
+from m2hf_core.search.calibrate import Calibration
 from m2hf_core.search.gallery import Gallery
-from m2hf_core.search.load import load_gallery
+from m2hf_core.search.lanes import UNTRAINED, EncodedQuery, Scored
+from m2hf_core.search.load import Kept, load_gallery
 from m2hf_core.search.narrow import exact_rows, filter_notes, filter_rows
 from m2hf_core.search.timeline import timeline
-from m2hf_core.store import files, status
+from m2hf_core.store import files
 from m2hf_core.store.revision import Revision, revision
 from m2hf_core.text import NounExtractor, load_nouns
 from m2hf_core.text.names import words_of
 from m2hf_core.text.query import Query, parse_query
-from m2hf_core.text.tower import TextTower, open_text_tower
+from m2hf_core.text.tower import TextTower
 
 NO_WORDS = "the query has no words for this branch"
+REMEMBERED = 8
+"""Queries whose scores are kept: enough to toggle branches and to take back a few letters."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A query with everything scored, to be fused as often as wanted."""
+
+    steps: list[Scored]
+    notes: list[str]
+    encode_ms: float
 
 
 @dataclass(slots=True)
 class Searcher:
-    """Everything that answering needs, opened once: the gallery, the text tower if it is awake, the nouns."""
+    """Everything that answering needs, opened once: the gallery, what reads queries, and what scores are worth."""
 
     library: Library
     gallery: Gallery
     nouns: NounExtractor
-    tower: TextTower | None
-    asleep: dict[str, str]
+    eyes: Eyes
+    calibration: Calibration
     standing_notes: tuple[str, ...]
     """What is to be said with every answer of this library."""
     blind_spots: tuple[str, ...]
     revision: Revision
     """Of the library when the gallery was loaded."""
+    _kept: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
+
+    @property
+    def tower(self) -> TextTower | None:
+        """What reads queries for the visual branch; None while it sleeps."""
+        return self.eyes.tower
+
+    @property
+    def asleep(self) -> dict[str, str]:
+        """Why a branch cannot be used at all."""
+        return self.eyes.asleep
 
     def stale(self) -> bool:
         """Whether the library has changed since this was opened."""
@@ -55,17 +82,12 @@ class Searcher:
 
         Raises `BadQuery` for an empty query, `KnownError` for a video that is not searchable.
         """
-        return timeline(self.gallery, self._rows_of(video), self.encode(text)[0])
-
-    def _rows_of(self, video: Path) -> list[int]:
         with self.library.store.library.reading() as session:
             found = files.video_of_path(session, video)
-        rows = [
-            row for row, clip in enumerate(self.gallery.clips) if found and clip.video_id == found.video_id
-        ]
+        rows = self.gallery.rows_by_video.get(found.video_id, ()) if found else ()
         if not rows:
             raise KnownError(f"{video} is not searchable yet.", "Index its folder first.")
-        return sorted(rows, key=lambda row: self.gallery.clips[row].start_s)
+        return timeline(self.gallery, rows, self.encode(text)[0])
 
     def search(
         self,
@@ -76,43 +98,37 @@ class Searcher:
         fusion: Fusion | None = None,
         explain: bool = False,
     ) -> SearchAnswer:
-        """The k best moments. Raises `BadQuery` for an empty query."""
-        began = time.perf_counter()
-        asked = _readable(text)
-        notes = [f"character {note.position + 1}: {note.message}" for note in asked.notes]
-        if not all(step.asks for step in asked.steps):
-            notes.append("Minus and filters only sort and narrow: write what to look for beside them.")
-        notes.extend(self._unheard(asked))
-        steps = [self._step(step) for step in asked.steps]
-        encode_ms = (time.perf_counter() - began) * 1000
+        """The k best moments. Raises `BadQuery` for an empty query.
+
+        The same text again, with other branches or another fusion, is fused again from kept scores.
+        """
         chosen = fusion or chosen_fusion(self.library)
+        asked = self._kept.get(text)
         began = time.perf_counter()
-        passing = filter_rows(self.gallery, asked.filters)
-        hits, abstained, follows = search_steps(
-            self.gallery,
-            steps,
-            passing,
-            k=k,
-            fusion=chosen,
-            branches=branches or BRANCHES,
-            explain=explain,
+        encode_ms = 0.0
+        if asked is None:
+            asked = self._score(text)
+            encode_ms = asked.encode_ms
+            self._kept[text] = asked
+            while len(self._kept) > REMEMBERED:
+                self._kept.popitem(last=False)
+        hits, abstained, follows = fuse_steps(
+            self.gallery, asked.steps, k=k, fusion=chosen, branches=branches or BRANCHES, explain=explain
         )
-        if passing is not None and not passing.any():
-            notes.extend(filter_notes(self.gallery, asked.filters))
         return SearchAnswer(
             query=text,
             fusion=chosen,
             preset=self.library.preset.id,
-            scorer_id="untrained",
-            scorer_state="untrained",
-            took_ms=(time.perf_counter() - began) * 1000,
+            scorer_id=self.eyes.scorer_id,
+            scorer_state=self.eyes.scorer_state,
+            took_ms=(time.perf_counter() - began) * 1000 - encode_ms,
             encode_ms=encode_ms,
             videos=self.gallery.videos,
             clips=len(self.gallery),
             hits=hits,
             abstained=abstained,
             blind_spots=self.blind_spots,
-            notes=(*notes, *follows, *self.standing_notes),
+            notes=(*asked.notes, *follows, *self.standing_notes),
             noun_mode=self.nouns.mode,
         )
 
@@ -121,28 +137,45 @@ class Searcher:
         asked = _readable(text)
         return self._step(asked).query, tuple(note.message for note in asked.notes)
 
+    def _score(self, text: str) -> _Asked:
+        began = time.perf_counter()
+        asked = _readable(text)
+        notes = [f"character {note.position + 1}: {note.message}" for note in asked.notes]
+        if not all(step.asks for step in asked.steps):
+            notes.append("Minus and filters only sort and narrow: write what to look for beside them.")
+        notes.extend(self._unheard(asked))
+        steps = [self._step(step) for step in asked.steps]
+        encode_ms = (time.perf_counter() - began) * 1000
+        passing = filter_rows(self.gallery, asked.filters)
+        scored = [score_step(self.gallery, step, passing, self.calibration) for step in steps]
+        if passing is not None and not passing.any():
+            notes.extend(filter_notes(self.gallery, asked.filters))
+        return _Asked(scored, notes, encode_ms)
+
     def _step(self, asked: Query) -> AskedStep:
         """One step with everything encoded."""
-        query = self._encoded(asked.text, asked.text_for(Branch.VISUAL), asked.text_for(Branch.SPEECH))
+        texts = {branch: asked.text_for(branch) for branch in BRANCHES}
         asleep = dict(self.asleep)
-        for branch in (Branch.VISUAL, Branch.SPEECH):
-            if not asked.text_for(branch):
+        for branch, words in texts.items():
+            if not words and branch in (*self.gallery.encoded.branches, Branch.SPEECH):
                 asleep.setdefault(branch, NO_WORDS)
         exact = None
         if asked.exact:
             with self.library.store.library.reading() as session:
                 exact = exact_rows(self.gallery, session, [phrase.text for phrase in asked.exact])
         negatives = [
-            EncodedNegative(self._encoded(negative.text, negative.text, negative.text), negative.branch)
+            EncodedNegative(
+                self._encoded(negative.text, dict.fromkeys(BRANCHES, negative.text)), negative.branch
+            )
             for negative in asked.negatives
         ]
-        return AskedStep(query, asleep, negatives, exact)
+        return AskedStep(self._encoded(asked.text, texts), asleep, negatives, exact)
 
-    def _encoded(self, text: str, seen: str, said: str) -> EncodedQuery:
-        visual = None
-        if self.tower is not None and seen:
-            visual = unit_vector(self.tower.encode([seen]).pooled_vector[0].numpy())
-        return EncodedQuery(text or seen or said, visual, self.nouns(said), words_of(text))
+    def _encoded(self, text: str, texts: dict[Branch, str]) -> EncodedQuery:
+        said = texts[Branch.SPEECH]
+        visual, dense, former = self.eyes.read(texts)
+        named = text or next((words for words in texts.values() if words), "")
+        return EncodedQuery(named, visual, self.nouns(said), words_of(text), dense, former)
 
     def _unheard(self, asked: Query) -> list[str]:
         """Negatives that no branch can look for."""
@@ -152,6 +185,7 @@ class Searcher:
             for step in asked.steps
             for negative in step.negatives
             if (branch := negative.branch) in (Branch.AUDIO, Branch.MOTION)
+            and branch not in self.gallery.encoded.branches
         ]
 
 
@@ -161,32 +195,22 @@ def _readable(text: str) -> Query:
     return parse_query(text)
 
 
-def open_searcher(library: Library, former: Searcher | None = None) -> Searcher:
+def open_searcher(
+    library: Library, former: Searcher | None = None, progress: Progress | None = None
+) -> Searcher:
     """Load the gallery and what encodes queries. A text tower without weights sleeps, and says so.
 
-    What is costly to open and has not changed is taken over from `former`.
+    The search index is brought in step with the store first. What is costly to open and has not changed is taken
+    over from `former`.
     """
     with library.store.library.reading() as session:
         seen = revision(session)  # before anything is read: what changes meanwhile shows as stale
     nouns = load_nouns() if former is None else former.nouns
-    offer = library.offer()
-    asleep: dict[str, str] = {}
-    tower = None
-    try:
-        tower = former.tower if former is not None and former.tower else open_text_tower(library.preset)
-    except ModelsMissing as missing:
-        asleep[Branch.VISUAL] = str(missing)
-    extracted = offer.fingerprints.get("clip")
-    if tower is not None and extracted is not None and tower.fingerprint != extracted:
-        # Features of other weights live in another space: comparing them would be noise that looks like an answer.
-        tower = None
-        asleep[Branch.VISUAL] = (
-            "the weights have changed since these videos were looked at; run m2hf-app index"
-        )
-    gallery = load_gallery(library.store, extracted)
-    return Searcher(
-        library, gallery, nouns, tower, asleep, (*standing_notes(library, nouns),), blind_spots(library), seen
-    )
+    eyes = open_eyes(library, None if former is None else former.eyes, progress)
+    gallery = load_gallery(library.store, eyes.kept or Kept(), eyes.former_kept)
+    calibration = Calibration(gallery, eyes.null_nouns(nouns))
+    notes = (*eyes.notes, *standing_notes(library, nouns))
+    return Searcher(library, gallery, nouns, eyes, calibration, notes, blind_spots(library), seen)
 
 
 def search(
@@ -209,25 +233,6 @@ def standing_notes(library: Library, nouns: NounExtractor) -> Iterator[str]:
     stored = library.offer().fingerprints.get("speech")
     if stored is not None and stored != nouns.fingerprint:
         yield "Nouns of queries are found in another way now than those of the transcripts were; run m2hf-app index."
-
-
-def blind_spots(library: Library) -> tuple[str, ...]:
-    """What an answer could not take into account, in words."""
-    with library.store.library.reading() as session:
-        counts = status.status(session).videos
-    spots = []
-    if waiting := counts["queued"] + counts["running"]:
-        spots.append(f"not extracted yet: {counted(waiting, 'video')} (m2hf-app index)")
-    if counts["failed"]:
-        spots.append(f"could not be read: {counted(counts['failed'], 'file')} (m2hf-app failures)")
-    if counts["offline"]:
-        spots.append(f"offline, so not to be played now: {counted(counts['offline'], 'video')}")
-    return tuple(spots)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 video`, `2 videos`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def chosen_fusion(library: Library) -> Fusion:

@@ -77,14 +77,8 @@ class ExactIndex:
     def search(self, query: FloatArray, k: int) -> tuple[IdArray, FloatArray]:
         """The k best: ids and scores, best first, ties by ascending id."""
         scores, ids = self.scores(query), self.ids
-        k = min(max(k, 0), self._count)
-        if k == 0:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        # Keep everything that ties with the k-th best, so that ties resolve by id and not by row order.
-        threshold = np.partition(scores, self._count - k)[self._count - k]
-        kept = np.flatnonzero(scores >= threshold)
-        order = kept[np.lexsort((ids[kept], -scores[kept]))][:k]
-        return ids[order], scores[order]
+        best = best_of(scores, ids, k)
+        return ids[best], scores[best]
 
     def _reserve(self, rows: int) -> None:
         if rows <= len(self._ids):
@@ -95,3 +89,15 @@ class ExactIndex:
         vectors[: self._count] = self._vectors[: self._count]
         ids[: self._count] = self._ids[: self._count]
         self._vectors, self._ids = vectors, ids
+
+
+def best_of(scores: FloatArray, ids: IdArray, k: int) -> IdArray:
+    """Places of the k best, best first, ties by ascending id."""
+    k = min(max(k, 0), len(scores))
+    if k == 0:
+        return np.empty(0, np.int64)
+    # Keep everything that ties with the k-th best, so that ties resolve by id and not by row order.
+    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+    kept = np.flatnonzero(scores >= threshold)
+    best: IdArray = kept[np.lexsort((ids[kept], -scores[kept]))][:k]
+    return best

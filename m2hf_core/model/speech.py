@@ -44,12 +44,18 @@ class SpokenNouns:
 
     def scores(self, query: AbstractSet[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """(clips ascending, their Jaccard): only pairs that do not abstain."""
+        clips, shared = self.shared(query)
+        return clips, shared / (len(query) + self._sizes[clips] - shared)
+
+    def shared(self, query: AbstractSet[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(clips ascending, how many of the query's nouns each holds): only clips that hold one."""
         known = [self._word_ids[noun] for noun in query if noun in self._word_ids]
         if not known:
-            return np.empty(0, np.int64), np.empty(0, np.float64)
+            return np.empty(0, np.int64), np.empty(0, np.int64)
         postings = np.concatenate([self._clips[self._start[word] : self._start[word + 1]] for word in known])
-        clips, shared = np.unique(postings, return_counts=True)
-        return clips.astype(np.int64), shared / (len(query) + self._sizes[clips] - shared)
+        counts = np.bincount(postings, minlength=len(self._sizes))
+        clips = np.flatnonzero(counts)
+        return clips, counts[clips]
 
 
 def jaccard_matrix(

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.model.ranks import BoolArray
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import NAME_LANE, Branch, Fusion, SearchHit
-from m2hf_core.search.engine import EncodedQuery, LaneScores, Scored, fuse_lanes, hit_of, pool_of, score_lanes
+from m2hf_core.search.calibrate import MAYBE, Calibration
+from m2hf_core.search.engine import fuse_lanes, hits_of, pool_of
 from m2hf_core.search.gallery import Gallery
+from m2hf_core.search.lanes import DENSE, EncodedQuery, LaneScores, Scored, populations, score_lanes
 from m2hf_core.search.narrow import ExactRows
 from m2hf_core.search.order import Pool, left_out, order_pool, reordered_receipts
 
@@ -47,14 +50,25 @@ def search_steps(
     fusion: Fusion,
     branches: Collection[str],
     explain: bool = False,
+    calibration: Calibration | None = None,
 ) -> tuple[tuple[SearchHit, ...], Mapping[str, str], list[str]]:
-    """(the k best clips of the first step, why its branches abstain, where the later steps follow).
+    """Score every step, then `fuse_steps`. `passing` [N] is what the filters let in, None = everything."""
+    scored = [score_step(gallery, step, passing, calibration) for step in steps]
+    return fuse_steps(gallery, scored, k=k, fusion=fusion, branches=branches, explain=explain)
 
-    `passing` [N] is what the filters let in, None = everything.
-    """
-    scored = [score_step(gallery, step, passing) for step in steps]
+
+def fuse_steps(
+    gallery: Gallery,
+    scored: Sequence[Scored],
+    *,
+    k: int,
+    fusion: Fusion,
+    branches: Collection[str],
+    explain: bool = False,
+) -> tuple[tuple[SearchHit, ...], Mapping[str, str], list[str]]:
+    """(the k best clips of the first step, why its branches abstain, where the later steps follow)."""
     abstained = {name: reason for name, reason in scored[0].abstained.items() if name in branches}
-    if len(steps) == 1:
+    if len(scored) == 1:
         hits = fuse_lanes(gallery, scored[0], k=k, fusion=fusion, branches=branches, explain=explain)
         return hits, abstained, []
     pools = [pool_of(gallery, step, branches) for step in scored]
@@ -62,7 +76,7 @@ def search_steps(
     found = reordered_receipts(
         pools[0], fusion, order[:k], lambda lane: follow(gallery, pools, fusion, without=lane)[0]
     )
-    hits = tuple(hit_of(gallery, scored[0], pools[0], receipt, explain) for receipt in found)
+    hits = hits_of(gallery, scored[0], pools[0], found, explain)
     notes = []
     for receipt in found:
         row, seconds = int(pools[0].rows[receipt.item]), []
@@ -73,16 +87,17 @@ def search_steps(
     return hits, abstained, notes
 
 
-def score_step(gallery: Gallery, step: AskedStep, passing: BoolArray | None) -> Scored:
+def score_step(
+    gallery: Gallery, step: AskedStep, passing: BoolArray | None, calibration: Calibration | None = None
+) -> Scored:
     """Every lane's scores, the pool, and what is pushed down."""
-    scored = score_lanes(gallery, step.query, step.asleep)
-    lanes, pool = dict(scored.lanes), passing
+    narrowed, literal = passing, dict[str, BoolArray]()
     if step.exact is not None:
-        pool = step.exact.holding if pool is None else pool & step.exact.holding
-        for name, rows in ((Branch.SPEECH, step.exact.spoken), (NAME_LANE, step.exact.named)):
-            if rows.any():
-                lanes[name] = _with_literal(lanes.get(name), rows)
-    abstained = {name: reason for name, reason in scored.abstained.items() if name not in lanes}
+        narrowed = step.exact.holding if passing is None else passing & step.exact.holding
+        literal = {Branch.SPEECH: step.exact.spoken, NAME_LANE: step.exact.named}
+    scored = score_lanes(gallery, step.query, step.asleep, narrowed, literal)
+    lanes, pool = dict(scored.lanes), scored.pool
+    abstained = dict(scored.abstained)
     if pool is not None:
         for name in [name for name, lane in lanes.items() if lane.abstain[pool].all()]:
             del lanes[name]
@@ -93,8 +108,9 @@ def score_step(gallery: Gallery, step: AskedStep, passing: BoolArray | None) -> 
         lanes=lanes,
         abstained=abstained,
         pool=pool,
-        pushed=_pushed(gallery, step),
+        pushed=_joined(_pushed(gallery, step, pool), _unearned(gallery, lanes, calibration)),
         said_at={} if step.exact is None else step.exact.said_at,
+        calibration=calibration,
     )
 
 
@@ -147,25 +163,66 @@ def _best_later(gallery: Gallery, rows: Collection[int], later: Mapping[int, int
     return found
 
 
-def _with_literal(lane: LaneScores | None, rows: BoolArray) -> LaneScores:
-    """The lane with a full score where exact words stand."""
-    if lane is None:
-        return LaneScores(rows.astype(np.float32), ~rows)
-    return LaneScores(np.where(rows, np.float32(1), lane.scores), lane.abstain & ~rows)
+def _joined(pushed: BoolArray | None, hubs: BoolArray | None) -> BoolArray | None:
+    return hubs if pushed is None else pushed if hubs is None else pushed | hubs
 
 
-def _pushed(gallery: Gallery, step: AskedStep) -> BoolArray | None:
-    """[N] True where some negative matches; None when there are none."""
+def _unearned(
+    gallery: Gallery, lanes: Mapping[str, LaneScores], calibration: Calibration | None
+) -> BoolArray | None:
+    """[N] the hubs that this query gives no reason to show: nothing about them is unusual, nobody speaks of it."""
+    if calibration is None or not calibration.hubs.any():
+        return None
+    pushed = np.zeros(len(gallery), np.bool_)
+    for row in np.flatnonzero(calibration.hubs).tolist():
+        own = {name: float(lane.scores[row]) for name, lane in lanes.items() if not lane.abstain[row]}
+        dense = {name: score for name, score in own.items() if name in DENSE}
+        share = calibration.share(row, dense)
+        pushed[row] = dense.keys() == own.keys() and share is not None and share < MAYBE
+    return pushed
+
+
+def _pushed(gallery: Gallery, step: AskedStep, pool: BoolArray | None) -> BoolArray | None:
+    """[N] True where some negative matches; None when there are none. Dense branches are asked inside the pool."""
     if not step.negatives:
         return None
     pushed = np.zeros(len(gallery), np.bool_)
     for negative in step.negatives:
-        unwanted, branch = negative.query, negative.branch
-        seen, wanted = unwanted.visual, step.query.visual
-        if branch in (None, Branch.VISUAL) and gallery.pooled and seen is not None and wanted is not None:
-            pushed[gallery.seen] |= gallery.pooled.scores(seen) > gallery.pooled.scores(wanted)
-        if branch in (None, Branch.SPEECH) and unwanted.nouns:
-            pushed |= np.asarray([unwanted.nouns <= spoken for spoken in gallery.nouns], np.bool_)
-        if branch is None and unwanted.words:
-            pushed |= np.asarray([unwanted.words <= name for name in gallery.names], np.bool_)
+        unwanted, only = negative.query, negative.branch
+        if only != Branch.SPEECH:
+            _push_likeness(gallery, step.query, unwanted, only or Branch.VISUAL, pool, pushed)
+        if only in (None, Branch.SPEECH) and unwanted.nouns:
+            pushed |= _holding_all(gallery.spoken, unwanted.nouns)
+        if only is None and unwanted.words:
+            pushed |= _holding_all(gallery.named, unwanted.words)
     return pushed
+
+
+def _push_likeness(
+    gallery: Gallery,
+    query: EncodedQuery,
+    unwanted: EncodedQuery,
+    branch: str,
+    pool: BoolArray | None,
+    pushed: BoolArray,
+) -> None:
+    """Mark the clips that fit what is unwanted better than what is asked for, by one dense branch."""
+    wanted = populations(gallery, query)
+    for known, other in zip(wanted, populations(gallery, unwanted), strict=True):
+        encoded, yes, no = known.encoded, known.readings.get(branch), other.readings.get(branch)
+        if yes is None or no is None:
+            continue
+        if encoded.pooled_is_score:
+            index = encoded.index[branch]
+            pushed |= encoded.present[branch] & (index.scores(no.vector) > index.scores(yes.vector))
+        else:
+            rows = np.flatnonzero(encoded.present[branch] if pool is None else encoded.present[branch] & pool)
+            pushed[rows] |= encoded.score(branch, no, rows) > encoded.score(branch, yes, rows)
+
+
+def _holding_all(words_of: SpokenNouns, words: frozenset[str]) -> BoolArray:
+    """[N] True where every word is held."""
+    holding = np.zeros(len(words_of), np.bool_)
+    rows, shared = words_of.shared(words)
+    holding[rows] = shared == len(words)
+    return holding

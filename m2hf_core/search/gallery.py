@@ -5,16 +5,23 @@ Arrays are in clip order, which is ascending clip id, so a clip's row is found b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.index import ExactIndex
+from m2hf_core.index import MappedIndex, Segment
+from m2hf_core.model.ranks import BoolArray
 from m2hf_core.model.speech import SpokenNouns
+from m2hf_core.records import Branch
+from m2hf_core.search.encoded import EncodedClips, frame_arrays
+from m2hf_core.text.query_filters import Filters
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -46,41 +53,112 @@ class SpokenLine:
     nouns: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
     """N clips and what each branch knows of them."""
 
-    clips: Sequence[GalleryClip]
-    ids: npt.NDArray[np.int64]
-    """[N] ascending clip ids."""
-    width: int
-    """d of the frame features; 0 when no clip has any."""
-    frames: Sequence[FloatArray | None]
-    """Per clip the L2-normalised frame features [F, d], F <= 12, or None where they are not extracted."""
-    frame_times: Sequence[npt.NDArray[np.float64] | None]
-    seen: npt.NDArray[np.bool_]
-    """[N]: whether frame features are there."""
-    pooled: ExactIndex | None
-    """The mean of each clip's normalised frames, one row per seen clip in clip order; None without any."""
-    lines: Sequence[tuple[SpokenLine, ...]]
-    nouns: Sequence[frozenset[str]]
-    """Per clip the union of its lines' noun sets."""
-    spoken: SpokenNouns
-    """The same as an inverted index."""
-    names: Sequence[frozenset[str]]
-    """Per clip the words of its file name."""
+    def __init__(
+        self,
+        clips: Sequence[GalleryClip],
+        encoded: EncodedClips,
+        lines: Sequence[tuple[SpokenLine, ...]],
+        names: Sequence[frozenset[str]],
+        former: EncodedClips | None = None,
+    ) -> None:
+        """All in clip order. `encoded` is what the active scorer keeps; `former` what the models before it keep of
+        the clips that the active ones have not seen yet."""
+        self.clips, self.encoded, self.former, self.lines, self.names = clips, encoded, former, lines, names
+        self.ids = encoded.ids
+        """[N] ascending clip ids."""
+        self.nouns = [frozenset[str]().union(*(line.nouns for line in own)) for own in lines]
+        """Per clip the union of its lines' noun sets."""
+        self.spoken = SpokenNouns(self.nouns)
+        """The same as an inverted index."""
+        self.named = SpokenNouns(names)
+        """The words of each clip's file name, as an inverted index."""
+        self._filtered: dict[Filters, BoolArray] = {}
 
     def __len__(self) -> int:
         return len(self.clips)
 
     @property
+    def width(self) -> int:
+        """d of the frame features; 0 when no clip has any."""
+        return self.encoded.width
+
+    @property
+    def seen(self) -> BoolArray:
+        """[N]: whether frame features are there."""
+        return self.encoded.seen
+
+    @property
+    def pooled(self) -> MappedIndex | None:
+        """The visual branch's one vector per clip; None when no clip was looked at."""
+        index = self.encoded.index.get(Branch.VISUAL)
+        return index if index is not None and len(index) else None
+
+    @property
+    def frames(self) -> Sequence[FloatArray | None]:
+        """Per clip the visual branch's unit frames [F, d], F <= 12, or None where they are not extracted."""
+        return _Lazy(
+            len(self), lambda row: self.encoded.frames(row, Branch.VISUAL) if self.seen[row] else None
+        )
+
+    @property
+    def frame_times(self) -> Sequence[npt.NDArray[np.float64] | None]:
+        """Per clip the second of each frame."""
+        return _Lazy(len(self), lambda row: self.encoded.times(row) if self.seen[row] else None)
+
+    @cached_property
     def videos(self) -> int:
-        return len({clip.video_id for clip in self.clips})
+        return len(self.rows_by_video)
+
+    @cached_property
+    def rows_by_video(self) -> Mapping[int, Sequence[int]]:
+        """Video id -> its rows, in time."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for row, clip in enumerate(self.clips):
+            found[clip.video_id].append(row)
+        for rows in found.values():
+            rows.sort(key=lambda row: self.clips[row].start_s)
+        return found
 
     def row_of(self, clip_id: int) -> int | None:
         """The row of a clip, None when it is not in the gallery."""
         row = int(np.searchsorted(self.ids, clip_id))
         return row if row < len(self.ids) and self.ids[row] == clip_id else None
+
+    def where(self, filters: Filters, passes: Callable[[GalleryClip, Filters], bool]) -> BoolArray:
+        """[N] True where a clip's video passes; asked once per video, and remembered while the filters stay."""
+        if filters not in self._filtered:
+            rows = np.zeros(len(self), np.bool_)
+            for own in self.rows_by_video.values():
+                rows[list(own)] = passes(self.clips[own[0]], filters)
+            self._filtered = {filters: rows}
+        return self._filtered[filters]
+
+
+T = TypeVar("T")
+
+
+class _Lazy(Sequence[T]):
+    """A sequence whose items are made when they are asked for."""
+
+    def __init__(self, size: int, make: Callable[[int], T]) -> None:
+        self._size, self._make = size, make
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[T]: ...
+    def __getitem__(self, row: int | slice) -> T | Sequence[T]:
+        if isinstance(row, slice):
+            return [self._make(each) for each in range(*row.indices(self._size))]
+        if not -self._size <= row < self._size:
+            raise IndexError(row)
+        return self._make(row % self._size)
 
 
 def unit_rows(values: npt.NDArray[np.floating]) -> FloatArray:
@@ -97,29 +175,20 @@ def build_gallery(
     lines: Sequence[tuple[SpokenLine, ...]],
     names: Sequence[frozenset[str]],
 ) -> Gallery:
-    """Assemble a gallery from parallel sequences; `frames` holds (features [F, d], times [F]) or None."""
+    """A gallery in memory for the scorer before training; `frames` holds (features [F, d], times [F]) or None."""
     order = sorted(range(len(clips)), key=lambda row: clips[row].clip_id)
-    unit = [
-        unit_rows(found[0]) if (found := frames[row]) is not None and len(found[0]) else None for row in order
-    ]
-    seen = np.asarray([rows is not None for rows in unit], np.bool_)
     ids = np.asarray([clips[row].clip_id for row in order], np.int64)
-    means = [rows.mean(axis=0) for rows in unit if rows is not None]
-    pooled = ExactIndex(len(means[0])) if means else None
-    if pooled is not None:
-        pooled.add(ids[seen], np.stack(means))
-    times = [frames[row] for row in order]
-    nouns = [frozenset[str]().union(*(line.nouns for line in lines[row])) for row in order]
+    kept = [
+        (clips[row].clip_id, *found) for row in order if (found := frames[row]) is not None and len(found[0])
+    ]
+    segments = []
+    if kept:
+        own, values, times = zip(*kept, strict=True)
+        arrays = frame_arrays(own, [unit_rows(rows) for rows in values], times)
+        segments = [Segment("memory", arrays, np.ones(len(own), np.bool_))]
     return Gallery(
-        clips=[clips[row] for row in order],
-        ids=ids,
-        width=pooled.width if pooled is not None else 0,
-        frames=unit,
-        frame_times=[None if found is None else found[1] for found in times],
-        seen=seen,
-        pooled=pooled,
-        lines=[lines[row] for row in order],
-        nouns=nouns,
-        spoken=SpokenNouns(nouns),
-        names=[names[row] for row in order],
+        [clips[row] for row in order],
+        EncodedClips(ids, segments, (Branch.VISUAL,), pooled_is_score=True),
+        [lines[row] for row in order],
+        [names[row] for row in order],
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -53,16 +53,21 @@ def passes(clip: GalleryClip, filters: Filters) -> bool:
 
 
 def lies_in(clip: GalleryClip, folder: str) -> bool:
+    """Whether the clip's file does, as `folder_holds`."""
+    return folder_holds(clip.path, folder)
+
+
+def folder_holds(path: Path, folder: str) -> bool:
     """Whether whole folder names on the way to the file spell `folder`, in any case: `Holidays`, `2023/Lake`."""
     wanted = folder.replace("\\", "/").strip("/").casefold()
-    return f"/{wanted}/" in f"/{clip.path.parent.as_posix().casefold()}/"
+    return f"/{wanted}/" in f"/{path.parent.as_posix().casefold()}/"
 
 
 def filter_rows(gallery: Gallery, filters: Filters) -> npt.NDArray[np.bool_] | None:
     """[N] True where the filters let a clip in; None when there are none."""
     if filters == Filters():
         return None
-    return np.asarray([passes(clip, filters) for clip in gallery.clips], np.bool_)
+    return gallery.where(filters, passes)
 
 
 def filter_notes(gallery: Gallery, filters: Filters) -> list[str]:
@@ -80,13 +85,11 @@ def filter_notes(gallery: Gallery, filters: Filters) -> list[str]:
 def exact_rows(gallery: Gallery, session: Session, phrases: Sequence[str]) -> ExactRows:
     """Find every phrase: the same words side by side, whatever their case and the signs between them."""
     size = len(gallery)
-    rows_of: dict[int, list[int]] = defaultdict(list)
-    for row, clip in enumerate(gallery.clips):
-        rows_of[clip.video_id].append(row)
+    rows_of = gallery.rows_by_video
 
     def within(video_id: int, start_s: float, end_s: float) -> list[int]:
         clips = gallery.clips
-        return [r for r in rows_of[video_id] if clips[r].start_s < end_s and clips[r].end_s > start_s]
+        return [r for r in rows_of.get(video_id, ()) if clips[r].start_s < end_s and clips[r].end_s > start_s]
 
     holding, spoken, named = np.ones(size, np.bool_), np.zeros(size, np.bool_), np.zeros(size, np.bool_)
     said_at: dict[int, float] = {}
@@ -104,9 +107,9 @@ def exact_rows(gallery: Gallery, session: Session, phrases: Sequence[str]) -> Ex
                 end_s = float("inf") if caption.end_s is None else caption.end_s
                 here[within(caption.video_id, start_s, end_s)] = True
         if words := _spelled(phrase).strip():
-            in_name = [f" {words} " in _spelled(clip.path.stem) for clip in gallery.clips]
-            named |= in_name
-            here |= in_name
+            for rows in rows_of.values():
+                if f" {words} " in _spelled(gallery.clips[rows[0]].path.stem):
+                    named[list(rows)] = here[list(rows)] = True
         holding &= here
     return ExactRows(holding, spoken, named, said_at)
 

@@ -33,6 +33,8 @@ class Pool:
     """[n] per active lane."""
     pushed: BoolArray
     """[n] True for what stands behind all others."""
+    brought_by: Mapping[str, BoolArray] | None = None
+    """[n] per lane: what it brought into a pool that is smaller than the gallery."""
 
 
 def rank_pool(
@@ -41,13 +43,18 @@ def rank_pool(
     scores: Mapping[str, FloatArray],
     abstain: Mapping[str, BoolArray],
     pushed: BoolArray,
+    brought_by: Mapping[str, BoolArray] | None = None,
 ) -> Pool:
-    """Rank every lane inside the pool `rows` [n]; `ids`, `scores`, `abstain`, `pushed` [N] are the gallery's."""
+    """Rank every lane inside the pool `rows` [n]; all other arrays [N] are the gallery's."""
     own = {name: values[rows] for name, values in scores.items()}
     silent = {name: values[rows] for name, values in abstain.items()}
     down = pushed[rows]
+    brought = None
+    if brought_by is not None:
+        nobody = np.zeros(len(rows), np.bool_)
+        brought = {name: brought_by[name][rows] if name in brought_by else nobody for name in scores}
     if not down.any():
-        return Pool(rows, ids[rows], branch_ranks(own, ids[rows], silent), down)
+        return Pool(rows, ids[rows], branch_ranks(own, ids[rows], silent), down, brought)
     # Ranked apart and put behind: the same places as with lowered scores, and no float is touched.
     upper = branch_ranks(own, ids[rows], {name: values | down for name, values in silent.items()})
     lower = branch_ranks(own, ids[rows], {name: values | ~down for name, values in silent.items()})
@@ -61,7 +68,7 @@ def rank_pool(
             )
         if (values != ABSTAINED).any():
             ranks[name] = values.astype(np.int32)
-    return Pool(rows, ids[rows], ranks, down)
+    return Pool(rows, ids[rows], ranks, down, brought)
 
 
 def order_pool(pool: Pool, ranks: Mapping[str, RankArray], fusion: Fusion, top: int | None = None) -> Places:
@@ -83,7 +90,7 @@ def pool_receipts(pool: Pool, fusion: Fusion, k: int) -> list[Receipt]:
     """Receipts of the first k."""
     best = order_pool(pool, pool.ranks, fusion, k)
     if not pool.pushed.any():
-        return receipts(pool.ranks, fusion, pool.ids, best)
+        return receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by)
     return reordered_receipts(pool, fusion, best, lambda lane: order_pool(pool, left_out(pool, lane), fusion))
 
 
@@ -97,7 +104,10 @@ def reordered_receipts(pool: Pool, fusion: Fusion, best: Places, order: Order) -
         replace(
             receipt,
             rank=rank,
-            without={lane: places.get(receipt.item, beyond) for lane, places in without.items()},
+            without={
+                lane: beyond if receipt.without[lane] == beyond else places.get(receipt.item, beyond)
+                for lane, places in without.items()
+            },
         )
-        for rank, receipt in enumerate(receipts(pool.ranks, fusion, pool.ids, best), 1)
+        for rank, receipt in enumerate(receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by), 1)
     ]

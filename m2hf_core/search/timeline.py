@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from m2hf_core.records import Branch
-from m2hf_core.search.engine import EncodedQuery
 from m2hf_core.search.gallery import Gallery
+from m2hf_core.search.lanes import DENSE, EncodedQuery, meeting_of
 
 
 def timeline(
@@ -14,16 +14,19 @@ def timeline(
 ) -> dict[str, list[tuple[float, float]]]:
     """Branch -> (second, score) along the clips in `rows`, in time; branches with nothing to say are left out.
 
-    A dense branch scores each frame (cosine), speech each line that shares a noun (its share of the query's nouns).
+    A dense branch scores each frame (its cosine with the weighted words), speech each line that shares a noun (its
+    share of the query's nouns).
     """
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        frames, times = gallery.frames[row], gallery.frame_times[row]
-        if query.visual is not None and frames is not None and times is not None:
-            scores = frames @ query.visual
-            found.setdefault(Branch.VISUAL, []).extend(zip(times.tolist(), scores.tolist(), strict=True))
+        for branch in DENSE:
+            if (met := meeting_of(gallery, query, branch, row)) is not None:
+                reading, encoded = met
+                fit = reading.along(encoded.frames(row, branch)).tolist()
+                points = zip(encoded.times(row).tolist(), fit, strict=True)
+                found.setdefault(str(branch), []).extend(points)
         for line in gallery.lines[row]:
             if shared := line.nouns & query.nouns:
                 point = (line.start_s, len(shared) / len(query.nouns))
-                found.setdefault(Branch.SPEECH, []).append(point)
+                found.setdefault(Branch.SPEECH.value, []).append(point)
     return found

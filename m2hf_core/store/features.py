@@ -74,6 +74,12 @@ def extractors_of(session: Session, fingerprint: str) -> set[str]:
     return set(session.scalars(wanted))
 
 
+def checksums(session: Session, extractor: str) -> dict[str, int]:
+    """Content -> checksum of this extractor's rows: equal as long as nothing was extracted anew."""
+    rows = select(StoredFeature.fingerprint, StoredFeature.crc).where(StoredFeature.extractor == extractor)
+    return dict(session.execute(rows).all())
+
+
 def fingerprints(session: Session) -> set[str]:
     """Every content that has any feature."""
     return set(session.scalars(select(StoredFeature.fingerprint).distinct()))

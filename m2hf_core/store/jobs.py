@@ -9,8 +9,9 @@ r"""The queue: one job per video, which says what the video still needs and who 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -33,6 +34,8 @@ ABANDONED = {
     "reason": f"The whole program ended {MAX_ABANDONED} times while it read this file.",
     "hint": "Try again with: m2hf-app failures --retry",
 }
+
+NO_OTHERS: Mapping[int, str] = MappingProxyType({})
 
 FRESH: dict[str, Any] = {
     "state": "queued",
@@ -61,24 +64,47 @@ class Lease:
     duration_s: float | None
 
 
-def queue(session: Session, video_ids: Iterable[int], wanted: Collection[str], *, priority: int = 0) -> int:
+def queue(
+    session: Session,
+    video_ids: Iterable[int],
+    wanted: Collection[str],
+    *,
+    priority: int = 0,
+    also: Mapping[int, str] = NO_OTHERS,
+) -> int:
     """Want these extractors for these videos; answers how many jobs became queued by it.
+
+    `also` names one thing more for some of the videos, such as the stamp of what lies beside them.
 
     Idempotent. A done job is queued again when something wanted is not done yet. A failed one is queued again
     when the wanted set changes, or when it was not quarantined; then it failed for a reason that may pass.
     `priority` is for new jobs only; see `set_priority`.
     """
     ids = list(dict.fromkeys(video_ids))
-    aim = sorted(set(wanted))
+    aims = {id_: sorted({*wanted, also[id_]} if id_ in also else set(wanted)) for id_ in ids}
     jobs = {job.video_id: job for job in session.scalars(select(Job).where(among(Job.video_id, ids)))}
-    queued = sum(_want(job, aim) for job in jobs.values())
+    queued = sum(_want(job, aims[job.video_id]) for job in jobs.values())
     session.flush()
     costs = _costs(session, [video_id for video_id in ids if video_id not in jobs])
     if costs:
-        common = {**FRESH, "wanted": aim, "done_with": [], "turn": -priority}
-        common["state"] = "queued" if aim else "done"
-        session.execute(insert(Job), [{**common, "video_id": id_, "cost": cost} for id_, cost in costs])
-    return queued + (len(costs) if aim else 0)
+        common = {**FRESH, "done_with": [], "turn": -priority}
+        rows = [
+            {
+                **common,
+                "video_id": id_,
+                "cost": cost,
+                "wanted": aims[id_],
+                "state": "queued" if aims[id_] else "done",
+            }
+            for id_, cost in costs
+        ]
+        session.execute(insert(Job), rows)
+    return queued + sum(bool(aims[id_]) for id_, _ in costs)
+
+
+def wanted_by_video(session: Session) -> dict[int, list[str]]:
+    """What every job wants, by its video."""
+    return {video_id: wanted for video_id, wanted in session.execute(select(Job.video_id, Job.wanted))}
 
 
 def _want(job: Job, aim: list[str]) -> bool:

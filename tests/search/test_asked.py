@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from m2hf_core.model.fusion import RRF_K
 from m2hf_core.records import BRANCHES, FUSIONS, NAME_LANE, Branch, SearchHit
 from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
-from m2hf_core.search.engine import EncodedQuery, score_lanes, unit_vector
 from m2hf_core.search.gallery import Gallery, GalleryClip, SpokenLine, build_gallery
+from m2hf_core.search.lanes import EncodedQuery, score_lanes, unit_vector
 from m2hf_core.search.narrow import ExactRows, filter_notes, filter_rows
 from m2hf_core.text.query import parse_query
 
@@ -252,6 +253,7 @@ FILTERS: dict[str, Callable[[GalleryClip], bool]] = {
 
 @given(clips=st.lists(CLIPS, min_size=1, max_size=8), typed=st.sets(st.sampled_from(sorted(FILTERS))))
 def test_filters_equal_a_plain_reading(clips: list[GalleryClip], typed: set[str]) -> None:
+    clips = [replace(clip, clip_id=n, video_id=n) for n, clip in enumerate(clips)]
     gallery = build_gallery(clips, [None] * len(clips), [()] * len(clips), [frozenset()] * len(clips))
     filters = parse_query(" ".join(sorted(typed))).filters
     found = filter_rows(gallery, filters)

@@ -47,7 +47,7 @@ def test_facts_of_each_file(store: Store) -> None:
     first, second = facts["/v/Sea/Good_Boy-Café.mp4"], facts["/v/b.mkv"]
     assert (first.duration_s, first.has_audio, first.mtime_ns, first.has_speech) == (10.0, True, NOON, True)
     assert (second.duration_s, second.has_audio, second.has_speech) == (None, None, False)
-    clip = load_gallery(store, None).clips[0]
+    clip = load_gallery(store).clips[0]
     assert (clip.duration_s, clip.has_sound, clip.has_speech) == (10.0, True, True)
     assert clip.modified in (date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1))
 
@@ -68,7 +68,7 @@ def test_facts_of_each_file(store: Store) -> None:
 def test_where_exact_words_stand(
     store: Store, phrases: list[str], holding: list[int], spoken: list[int], named: list[int]
 ) -> None:
-    gallery = load_gallery(store, None)
+    gallery = load_gallery(store)
     with store.library.reading() as session:
         found = exact_rows(gallery, session, phrases)
     assert found.holding.tolist() == [bool(x) for x in holding]

@@ -1,0 +1,147 @@
+"""What one scorer keeps of the clips, as search reads it: per branch the unit frames, their weights, and one vector.
+
+The arrays are segments of `m2hf_core.index`, mapped from disk, so they cost address space and page cache but no
+memory of the program. Frames of a segment lie clip after clip without padding; `start` and `count` say whose they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from m2hf_core.index import MappedIndex, Part, Segment
+from m2hf_core.model.ranks import BoolArray
+from m2hf_core.search.meeting import DenseQuery, FloatArray
+
+Places = npt.NDArray[np.int64]
+
+
+class EncodedClips:
+    """N clips in the gallery's order; many have nothing here (not yet looked at), some lack a branch."""
+
+    def __init__(
+        self, ids: Places, segments: Sequence[Segment], branches: Sequence[str], pooled_is_score: bool
+    ) -> None:
+        """`ids` [N] ascending. `pooled_is_score`: one product per clip is the score itself (before training)."""
+        self.ids, self.branches, self.pooled_is_score = ids, tuple(branches), pooled_is_score
+        self._arrays = [{name: np.asarray(a) for name, a in segment.arrays.items()} for segment in segments]
+        self._segment = np.full(len(ids), -1, np.int32)
+        self._place = np.zeros(len(ids), np.int64)
+        places = []
+        for number, segment in enumerate(segments):
+            rows = _rows_of(ids, np.asarray(segment.ids))
+            rows[~segment.alive] = -1
+            taken = np.flatnonzero(rows >= 0)
+            self._segment[rows[taken]], self._place[rows[taken]] = number, taken
+            places.append(rows)
+        self.present: dict[str, BoolArray] = {}
+        """Per branch [N]: the clip was looked at and really has this input."""
+        self.index: dict[str, MappedIndex] = {}
+        """Per branch the clips' vectors."""
+        for branch in self.branches:
+            own = [arrays[f"present.{branch}"] for arrays in self._arrays]
+            parts = [
+                Part(arrays[f"pooled.{branch}"], np.where(here, rows, -1))
+                for arrays, here, rows in zip(self._arrays, own, places, strict=True)
+            ]
+            self.index[branch] = MappedIndex(self.width, ids, parts)
+            self.present[branch] = self.index[branch].known
+
+    @property
+    def width(self) -> int:
+        """d; 0 without any clip."""
+        first = next(iter(self._arrays), None)
+        return 0 if first is None else int(first[f"pooled.{self.branches[0]}"].shape[1])
+
+    @property
+    def seen(self) -> BoolArray:
+        """[N] the clip was looked at."""
+        known: BoolArray = self._segment >= 0
+        return known
+
+    def score(self, branch: str, query: DenseQuery, rows: Places, variant: str = "unit") -> FloatArray:
+        """The exact M2HF score [P] of clips that are seen; `variant` "muted" has the branch's input completed."""
+        scores = np.zeros(len(rows), np.float32)
+        if not len(rows):
+            return scores
+        order = np.lexsort((self._place[rows], self._segment[rows]))
+        gathered, weights, counts = self._gather(branch, rows[order], variant)
+        scores[order] = query.score(gathered, weights, counts)
+        return scores
+
+    def frames(self, row: int, branch: str) -> FloatArray:
+        """[F, d] the unit frames of a clip that was looked at."""
+        return self._own(row, f"unit.{branch}").astype(np.float32)
+
+    def times(self, row: int) -> npt.NDArray[np.float64]:
+        """[F] seconds, the middle of each frame's cell, of a clip that was looked at."""
+        return self._own(row, "times").astype(np.float64)
+
+    def null(self, branch: str, rows: Places) -> FloatArray | None:
+        """[P, 2] mean and deviation of each clip's scores with captions that are not about it; None if not kept."""
+        if not all(f"null.{branch}" in arrays for arrays in self._arrays) or not self._arrays:
+            return None
+        found = np.full((len(rows), 2), np.nan, np.float32)
+        for number, inside in self._by_segment(rows):
+            found[inside] = self._arrays[number][f"null.{branch}"][self._place[rows[inside]]]
+        return found
+
+    def null_tops(self, branch: str) -> FloatArray | None:
+        """[M] how far each caption of the null bank got at its best clip, in deviations; None if not kept."""
+        tops = [arrays.get(f"top.{branch}") for arrays in self._arrays]
+        kept = [top for top in tops if top is not None]
+        return np.max(kept, axis=0) if kept and len(kept) == len(tops) else None
+
+    def _own(self, row: int, name: str) -> npt.NDArray[np.floating]:
+        arrays, place = self._arrays[self._segment[row]], self._place[row]
+        start = arrays["start"][place]
+        found: npt.NDArray[np.floating] = arrays[name][start : start + arrays["count"][place]]
+        return found
+
+    def _by_segment(self, rows: Places) -> Iterator[tuple[int, Places]]:
+        for number in np.unique(self._segment[rows]).tolist():
+            if number >= 0:
+                yield number, np.flatnonzero(self._segment[rows] == number)
+
+    def _gather(self, branch: str, rows: Places, variant: str) -> tuple[FloatArray, FloatArray, Places]:
+        """(frames [R, d], weights [R], counts [P]) of clips that stand by segment."""
+        frames, weights, counts = [], [], []
+        for number, inside in self._by_segment(rows):
+            arrays, places = self._arrays[number], self._place[rows[inside]]
+            start, count = arrays["start"][places], arrays["count"][places].astype(np.int64)
+            picked = np.repeat(start - np.cumsum(count) + count, count) + np.arange(int(count.sum()))
+            frames.append(arrays[f"{variant}.{branch}"][picked])
+            weights.append(arrays[f"{variant}_weight.{branch}"][picked])
+            counts.append(count)
+        return np.concatenate(frames).astype(np.float32), np.concatenate(weights), np.concatenate(counts)
+
+
+def _rows_of(ids: Places, wanted: Places) -> Places:
+    """The row [n] of each wanted id in ascending `ids` [N], -1 for one that is not there."""
+    rows = np.searchsorted(ids, wanted)
+    rows[rows == len(ids)] = 0
+    return np.where(ids[rows] == wanted, rows, -1) if len(ids) else np.full(len(wanted), -1, np.int64)
+
+
+def frame_arrays(
+    ids: Sequence[int],
+    frames: Sequence[FloatArray],
+    times: Sequence[npt.NDArray[np.float64]],
+) -> Mapping[str, npt.NDArray[np.generic]]:
+    """The arrays of a segment for the scorer before training: unit frames [F, d] per clip, weighted alike."""
+    counts = np.asarray([len(rows) for rows in frames], np.int32)
+    flat = np.concatenate(frames).astype(np.float16)
+    ends = np.cumsum(counts)
+    means = [rows.mean(axis=0) for rows in frames]
+    return {
+        "ids": np.asarray(ids, np.int64),
+        "start": (ends - counts).astype(np.int64),
+        "count": counts,
+        "times": np.concatenate(times).astype(np.float64),
+        "unit.visual": flat,
+        "unit_weight.visual": np.repeat(1 / counts, counts).astype(np.float32),
+        "pooled.visual": np.stack(means).astype(np.float32),
+        "present.visual": np.ones(len(ids), np.bool_),
+    }
