@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from app.workers.supervisor import DrainReport, Supervisor
 from m2hf_core.config.settings import DECLARED
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
+from m2hf_core.ingest.sidecars import queue_wanted
 from m2hf_core.progress import Progress
 from m2hf_core.store import WriterLock, files, folders, forget, jobs, status
 
@@ -47,6 +48,7 @@ class IndexReport:
             "took_s": round(self.took_s, 2),
             "real_time_factor": round(self.video_s / self.took_s, 2) if self.took_s else 0.0,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.drained.seconds.items()},
+            "peak_memory_mb": round(self.drained.peak_bytes / 1e6),
             "asleep": self.asleep,
         }
 
@@ -55,12 +57,27 @@ class IndexReport:
             f"{self.found} files found, {self.new} new or changed, {self.gone} gone; "
             f"{self.drained.ready} made searchable, {self.drained.failed} failed, in {self.took_s:.1f} s"
         )
+        if self.drained.ready:
+            yield stage_line(self.drained.seconds)
+            speed = self.video_s / self.took_s if self.took_s else 0.0
+            memory = self.drained.peak_bytes / 1e6
+            yield f"{speed:.1f} times as fast as the videos play; a worker took at most {memory:.0f} MB"
         if self.drained.failed:
             yield "See why: m2hf-app failures"
         if not self.found:
             yield "No video files were found there."
         for kind, reason in self.asleep.items():
             yield f"asleep: {kind}. {reason}"
+
+
+def stage_line(seconds: Mapping[str, float]) -> str:
+    """Where a worker's time went: work by stage, the longest first, then what its two halves waited for."""
+    spent = sorted(seconds.items(), key=lambda entry: -entry[1])
+    work = [
+        f"{stage.replace('_', ' ')} {took:.1f} s" for stage, took in spent if not stage.startswith("waited")
+    ]
+    waits = [f"{stage.replace('_', ' ')} {took:.1f} s" for stage, took in spent if stage.startswith("waited")]
+    return "; ".join(part for part in (", ".join(work), ", ".join(waits)) if part)
 
 
 def index_folders(
@@ -168,7 +185,7 @@ def queue_missing(library: Library, ready: Ready) -> None:
     library.remember_offer(Offer(ready.offered, asleep, weights_here(library.preset)))
     present = _present_videos(library)
     with library.store.library.writing() as session:
-        jobs.queue(session, present, ready.offered.values())
+        queue_wanted(session, present, ready.offered.values())
 
 
 def anything_to_do(library: Library) -> bool:
@@ -178,20 +195,20 @@ def anything_to_do(library: Library) -> bool:
     if present and (not offer.fingerprints or list(offer.weights) != weights_here(library.preset)):
         return True
     with library.store.library.writing() as session:
-        jobs.queue(session, present, offer.fingerprints.values())
+        queue_wanted(session, present, offer.fingerprints.values())
         counts = jobs.counts(session)
     return counts["queued"] > 0
 
 
-def _present_videos(library: Library) -> list[int]:
+def _present_videos(library: Library) -> dict[int, list[str]]:
+    """The videos that can be read now, each with where it lies."""
+    present: dict[int, list[str]] = {}
     with library.store.library.reading() as session:
-        present = {
-            known.video_id
-            for row in folders.list_folders(session)
-            for known in files.known_paths(session, row.folder_id).values()
-            if known.state == "present"
-        }
-    return sorted(present)
+        for row in folders.list_folders(session):
+            for path, known in files.known_paths(session, row.folder_id).items():
+                if known.state == "present" and path not in present.setdefault(known.video_id, []):
+                    present[known.video_id].append(path)
+    return {video_id: paths for video_id, paths in sorted(present.items()) if paths}
 
 
 _KIND_OF_BRANCH = {"visual": "clip", "audio": "vggish", "motion": "s3d", "speech": "speech"}

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from m2hf_core.errors import LibraryBusy, UnreadableMedia
 from m2hf_core.ingest.commit import commit_staged
+from m2hf_core.ingest.sidecars import left_to_do
 from m2hf_core.ingest.video import Extraction
 from m2hf_core.media import fingerprint_file
 from m2hf_core.progress import Progress
@@ -48,10 +49,10 @@ class Desk:
         return self._patiently(lease)
 
     def missing(self, lease: Lease) -> frozenset[str]:
-        """What is wanted and not stored: a crash may have left features whose job never heard of them."""
+        """What is wanted and not there: a crash may have left features whose job never heard of them."""
         with self.store.features.reading() as session:
             stored = features.extractors_of(session, lease.fingerprint)
-        return frozenset(lease.wanted) - stored
+        return left_to_do(lease.wanted, lease.done_with, stored)
 
     def renew(self, leases: Iterable[tuple[Lease, str]]) -> None:
         """Prolong (lease, owner) pairs. One that is lost was forgotten; its result is dropped."""

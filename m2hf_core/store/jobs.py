@@ -81,7 +81,8 @@ def queue(
     `priority` is for new jobs only; see `set_priority`.
     """
     ids = list(dict.fromkeys(video_ids))
-    aims = {id_: sorted({*wanted, also[id_]} if id_ in also else set(wanted)) for id_ in ids}
+    common_aim = set(wanted)
+    aims = {id_: sorted(common_aim | ({also[id_]} if id_ in also else set())) for id_ in ids}
     jobs = {job.video_id: job for job in session.scalars(select(Job).where(among(Job.video_id, ids)))}
     queued = sum(_want(job, aims[job.video_id]) for job in jobs.values())
     session.flush()
@@ -104,7 +105,7 @@ def queue(
 
 def wanted_by_video(session: Session) -> dict[int, list[str]]:
     """What every job wants, by its video."""
-    return {video_id: wanted for video_id, wanted in session.execute(select(Job.video_id, Job.wanted))}
+    return dict(session.execute(select(Job.video_id, Job.wanted)).all())
 
 
 def _want(job: Job, aim: list[str]) -> bool:
