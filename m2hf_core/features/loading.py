@@ -39,8 +39,8 @@ class Extractors:
     """Sentences for the person, such as that a card was full; more may come while extractors work."""
 
 
-def load_extractors(preset: Preset, device: str = "cpu") -> Extractors:
-    """Load what is on this machine onto `device` ("cpu", "cuda:0", ...).
+def load_extractors(preset: Preset, device: str = "cpu", *, ocr: bool = False) -> Extractors:
+    """Load what is on this machine onto `device` ("cpu", "cuda:0", ...); `ocr` asks for the reader of pictures too.
 
     A missing file puts its branch to sleep; a wrong or truncated one raises `BadModelFile`, since a person
     who brought a file wants to know that it is not used.
@@ -51,9 +51,39 @@ def load_extractors(preset: Preset, device: str = "cpu") -> Extractors:
         clip=_load_or_sleep(_open_clip, preset, device, Branch.VISUAL, asleep),
         audio=_load_or_sleep(_open_audio, preset, device, Branch.AUDIO, asleep),
         motion=_load_or_sleep(_open_motion, preset, device, Branch.MOTION, asleep),
+        speech=_speech_or_sleep(preset, device, asleep, notices),
+        text=_reader_or_notice(notices) if ocr else None,
         asleep=asleep,
         notices=notices,
     )
+
+
+def _speech_or_sleep(
+    preset: Preset, device: str, asleep: dict[str, str], notices: list[str]
+) -> SpeechExtractor | None:
+    """Subtitles are read in any case, so what sleeps here is only listening, and the reason says so."""
+    from m2hf_core.features.speech import open_speech
+
+    try:
+        speech = open_speech(preset, device, notices.append)
+    except ModelsMissing as error:
+        asleep[Branch.SPEECH] = f"Only subtitles are read, nothing is listened to. {error}"
+        return None
+    if speech is None:
+        asleep[Branch.SPEECH] = (
+            f"Only subtitles are read: the preset {preset.id!r} has no network for speech."
+        )
+    return speech
+
+
+def _reader_or_notice(notices: list[str]) -> TextReader | None:
+    from m2hf_core.features.ocr import open_reader
+
+    try:
+        return open_reader()
+    except ModelsMissing as error:
+        notices.append(f"Text in the picture is not read. {error}")
+        return None
 
 
 def _load_or_sleep(

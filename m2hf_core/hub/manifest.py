@@ -35,7 +35,7 @@ class WeightFile:
 
     id: str
     file: str
-    """Path below the models folder, or below the resources when `shipped`."""
+    """Path below the models folder, below the resources when `shipped`, or inside `package`."""
     purpose: str
     licence: str
     size_bytes: int | None
@@ -50,6 +50,8 @@ class WeightFile:
     """The file inside the zip archive at `url`, where that is one; size and digest are the member's."""
     hub: HubFile | None
     shipped: bool
+    package: str | None = None
+    """The Python package that brings the file with it; such a file is never fetched, only compared."""
 
     def accepts(self, digest: str) -> bool:
         """Whether a SHA-256 is this file's; never where no digest is known."""
@@ -97,6 +99,8 @@ class Preset:
 class Manifest:
     presets: Mapping[str, Preset]
     weights: Mapping[str, WeightFile]
+    reader: tuple[str, ...] = ()
+    """Weight ids of the reader of text in pictures, the same for every preset."""
 
     def files(self, preset: Preset) -> tuple[WeightFile, ...]:
         """The files of a preset, each once, the indispensable ones first."""
@@ -121,7 +125,7 @@ def _read(path: Path) -> Manifest:
     raw = json.loads(path.read_text(encoding="utf-8"))
     weights = [_weight(entry, path.parent) for entry in raw["weights"]]
     presets = [_preset(entry) for entry in raw["presets"]]
-    manifest = Manifest({p.id: p for p in presets}, {w.id: w for w in weights})
+    manifest = Manifest({p.id: p for p in presets}, {w.id: w for w in weights}, tuple(raw.get("reader", ())))
     for preset in presets:
         manifest.files(preset)  # a preset that names an unknown file is our own mistake: fail now, not later
     return manifest
@@ -141,6 +145,7 @@ def _weight(entry: dict[str, Any], resources: Path) -> WeightFile:
         member=entry["member"],
         hub=HubFile(hub["repo"], hub["file"], hub.get("revision")) if hub else None,
         shipped=shipped,
+        package=entry.get("package"),
     )
 
 

@@ -22,7 +22,7 @@ class Plan:
 
     fetch: tuple[WeightFile, ...]
     refused: tuple[WeightFile, ...]
-    """Missing, but without a digest to check them by."""
+    """Missing, but without a digest to check them by, or nothing that a download could bring."""
     bytes: int
     """Of those files of `fetch` whose size is known."""
     lines: tuple[str, ...]
@@ -32,11 +32,11 @@ class Plan:
 def plan(preset: Preset, manifest: Manifest | None = None) -> Plan:
     """Which files are missing or wrong, and what fetching them means. No network."""
     absent = [weight for weight in (manifest or load_manifest()).files(preset) if not _is_right(weight)]
-    wanted = tuple(weight for weight in absent if weight.sha256 is not None and not weight.shipped)
-    refused = tuple(weight for weight in absent if weight.sha256 is None or weight.shipped)
+    wanted = tuple(weight for weight in absent if _may_be_fetched(weight))
+    refused = tuple(weight for weight in absent if not _may_be_fetched(weight))
     size = sum(weight.size_bytes or 0 for weight in wanted)
     lines = [f"{_describe(weight)}, from {weight.url}" for weight in wanted]
-    lines += [f"{_describe(weight)}: not fetched, its digest is unknown" for weight in refused]
+    lines += [f"{_describe(weight)}: not fetched, {_why_not(weight)}" for weight in refused]
     unknown = " and files of unknown size" if any(weight.size_bytes is None for weight in wanted) else ""
     lines.append(f"{megabytes(size)}{unknown} to fetch." if wanted else "Nothing to fetch.")
     return Plan(wanted, refused, size, tuple(lines))
@@ -51,7 +51,8 @@ def prepare(preset: Preset, progress: Progress, manifest: Manifest | None = None
     """
     todo = plan(preset, manifest)
     for weight in todo.refused:
-        raise _cannot_fetch(weight)
+        if weight.package is None:  # else only its own branch goes without it, and says so
+            raise _cannot_fetch(weight)
     if not todo.fetch:
         return []
     refuse_if_offline()
@@ -121,6 +122,16 @@ def _is_right(weight: WeightFile) -> bool:
     """Whether a file is here and, as far as can be told, the published one."""
     path = locate(weight)
     return path is not None and (weight.sha256 is None or weight.accepts(digest_of(path)))
+
+
+def _may_be_fetched(weight: WeightFile) -> bool:
+    return weight.sha256 is not None and not weight.shipped and weight.package is None
+
+
+def _why_not(weight: WeightFile) -> str:
+    if weight.package is not None:
+        return f"it comes with the package {weight.package}"
+    return "it comes with this program" if weight.shipped else "its digest is unknown"
 
 
 def _describe(weight: WeightFile) -> str:

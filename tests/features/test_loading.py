@@ -19,8 +19,9 @@ from m2hf_core.hub.manifest import get_preset, load_manifest
 @pytest.mark.parametrize("preset_id", [name for name in load_manifest().presets if name != "demo"])
 def test_without_weights_every_branch_sleeps(preset_id: str) -> None:
     extractors = load_extractors(get_preset(preset_id))
-    assert (extractors.clip, extractors.audio, extractors.motion) == (None, None, None)
-    assert set(extractors.asleep) == {"visual", "audio", "motion"}
+    assert (extractors.clip, extractors.audio, extractors.motion, extractors.speech) == (None,) * 4
+    assert set(extractors.asleep) == {"visual", "audio", "motion", "speech"}
+    assert "Only subtitles are read" in extractors.asleep["speech"]
     for reason in extractors.asleep.values():
         assert f"m2hf-app models prepare {preset_id}" in reason
 
@@ -35,7 +36,7 @@ def test_files_that_are_here_wake_their_branch(
     extractors = load_extractors(get_preset("paper-b16"))
     assert isinstance(extractors.audio, VGGishExtractor)
     assert isinstance(extractors.motion, S3DExtractor)
-    assert set(extractors.asleep) == {"visual"}
+    assert set(extractors.asleep) == {"visual", "speech"}
 
 
 def test_a_broken_file_is_reported_not_slept_over(own_models_folder: Path) -> None:

@@ -6,14 +6,23 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from m2hf_core.errors import KnownError, ModelsMissing, UsageError
+from m2hf_core.errors import BadModelFile, KnownError, ModelsMissing, UsageError
 from m2hf_core.hub.carry import import_folder
-from m2hf_core.hub.files import digest_of, extractor_fingerprint, locate, missing, require, sha256_of
+from m2hf_core.hub.files import (
+    digest_of,
+    extractor_fingerprint,
+    genuine,
+    locate,
+    missing,
+    require,
+    sha256_of,
+)
 from m2hf_core.hub.manifest import Manifest, get_preset, load_manifest
 from m2hf_core.hub.verify import verify
 from m2hf_core.progress import Progress
@@ -28,7 +37,7 @@ def test_shipped_manifest_is_sound() -> None:
     for weight in manifest.weights.values():
         assert weight.purpose
         assert weight.licence
-        assert weight.shipped == (weight.url is None)
+        assert (weight.shipped or weight.package is not None) == (weight.url is None)
         assert weight.url is None or weight.url.startswith("https://")
         if not weight.shipped and weight.sha256 is not None:
             assert len(weight.sha256) in (8, 64)
@@ -39,6 +48,58 @@ def test_shipped_manifest_is_sound() -> None:
     files = [weight.file for weight in manifest.weights.values()]
     assert len(files) == len(set(files))
     assert all(not Path(file).is_absolute() and ".." not in Path(file).parts for file in files)
+
+
+def test_every_preset_but_the_demo_listens_with_a_whole_folder() -> None:
+    """faster-whisper fetches what a folder lacks, so a preset must name all of it, and its detector of voices."""
+    manifest = load_manifest()
+    for preset in manifest.presets.values():
+        if preset.id == "demo":
+            continue
+        files = [manifest.weights[name] for name in preset.speech]
+        assert {Path(weight.file).name for weight in files} > {
+            "model.bin",
+            "config.json",
+            "tokenizer.json",
+            "silero_vad_v6.onnx",
+        }
+        folders = {Path(weight.file).parent for weight in files if weight.package is None}
+        assert len(folders) == 1
+        # Whisper's third generation hears 128 bands instead of 80, which only this file says.
+        assert any(weight.file.endswith("preprocessor_config.json") for weight in files) == (
+            "large-v3" in str(folders)
+        )
+
+
+def test_files_of_installed_packages_are_the_known_ones() -> None:
+    """The networks inside rapidocr and faster-whisper, whose libraries would fetch what they do not like."""
+    packaged = [weight for weight in load_manifest().weights.values() if weight.package is not None]
+    assert {weight.package for weight in packaged} == {"faster_whisper", "rapidocr"}
+    for weight in packaged:
+        assert genuine(weight).stat().st_size == weight.size_bytes
+    assert {finding.state for finding in verify(packaged, Progress())} == {"ok"}
+
+
+def test_another_file_in_a_package_is_told_and_not_used(models: Path) -> None:
+    voice = load_manifest().weights["voice-detector"]
+    with pytest.raises(ModelsMissing, match="brings another silero_vad"):
+        genuine(replace(voice, sha256="0" * 64))
+    with pytest.raises(ModelsMissing, match=r"m2hf-app\[ocr\]"):
+        genuine(replace(load_manifest().weights["reader-detection"], file="models/gone.onnx"))
+    assert locate(replace(voice, package="no_such_package")) is None
+
+
+def test_genuine_refuses_another_file_and_takes_an_unknown_one(
+    manifest: Manifest, models: Path, server: Any
+) -> None:
+    (models / "nets").mkdir(parents=True)
+    (models / "nets/a.bin").write_bytes(b"another")
+    with pytest.raises(BadModelFile, match="not the published file"):
+        genuine(manifest.weights["big"])
+    (models / "nets/a.bin").write_bytes(server.files["/a.bin"])
+    (models / "blind.safetensors").write_bytes(b"brought by hand")
+    assert genuine(manifest.weights["big"]) == models / "nets/a.bin"
+    assert genuine(manifest.weights["blind"]) == models / "blind.safetensors"
 
 
 def test_digests_in_names_agree_with_the_manifest() -> None:
@@ -77,7 +138,7 @@ def test_the_hugging_face_cache_is_used_without_a_network(
 
 def test_missing_and_require(models: Path) -> None:
     preset = get_preset("fast")
-    assert {weight.id for weight in missing(preset)} == set(preset.weight_ids)
+    assert {weight.id for weight in missing(preset)} == set(preset.weight_ids) - {"voice-detector"}
     with pytest.raises(ModelsMissing, match=r"prepare fast.*import"):
         require(preset.clip, preset)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,18 @@ def test_a_file_without_digest_is_never_fetched(manifest: Manifest, models: Path
         run(manifest, "blind")
     assert server.ranges == []
     assert not models.exists()
+
+
+def test_what_a_package_lacks_does_not_keep_the_rest_from_coming(
+    manifest: Manifest, models: Path, server: Any
+) -> None:
+    packaged = replace(
+        manifest.weights["words"], id="voice", url=None, member=None, package="no_such_package"
+    )
+    preset = replace(get_preset("whole", manifest), speech=("voice",))
+    with_package = replace(manifest, weights={**manifest.weights, "voice": packaged})
+    assert "it comes with the package no_such_package" in "".join(plan(preset, with_package).lines)
+    assert [finding.id for finding in prepare(preset, Progress(), with_package)] == ["big", "words"]
 
 
 def test_a_missing_shipped_file_is_no_download(manifest: Manifest, server: Any) -> None:

@@ -1,0 +1,129 @@
+"""The speech process: whole way from blocks to a transcript, and its ends, wanted and unwanted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pytest
+
+from m2hf_core.errors import BadModelFile, Interrupted, KnownError, ModelsMissing
+from m2hf_core.features import speech as module
+from m2hf_core.features.speech import RATE, WhisperExtractor, open_speech
+from m2hf_core.hub import files
+from m2hf_core.hub.files import sha256_of
+from m2hf_core.hub.manifest import Manifest, get_preset, load_manifest
+from m2hf_core.media import iter_audio
+
+TALK = ("the quick brown fox jumps", "over a lazy dog")
+
+
+@pytest.fixture
+def extractor(whisper_folder: Callable[..., Path]) -> Iterator[WhisperExtractor]:
+    notices: list[str] = []
+    made = WhisperExtractor(
+        whisper_folder(*TALK, language="de"), "speech:test:00:1", threads=1, announce=notices.append
+    )
+    yield made
+    made.close()
+    assert notices == []
+
+
+def ignore(_: float) -> None:
+    pass
+
+
+def test_a_video_is_heard_interrupted_lost_and_heard_again(extractor: WhisperExtractor, shared: Path) -> None:
+    """One process for all of it where it can be, a new one where it must be: starting one takes seconds."""
+    clip = shared / "media/clips/test.avi"
+    seconds: list[float] = []
+    transcript = extractor.transcribe(iter_audio(clip, RATE, 2.0), seconds.append)
+    assert (transcript.source, transcript.language) == ("asr", "de")
+    assert [line.text for line in transcript.lines] == list(TALK)
+    assert all(line.words for line in transcript.lines)
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == pytest.approx(6.6, abs=0.1)
+
+    music = [np.zeros(RATE, np.float32)] * 3
+    assert extractor.transcribe(music, ignore).lines == (), "nothing of the last video is left"
+
+    def stop(_: float) -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        extractor.transcribe(music, stop)
+    assert psutil.Process().children() == [], "what was interrupted is not listened to any further"
+
+    def killed() -> Iterator[npt.NDArray[np.float32]]:
+        yield music[0]
+        (child,) = psutil.Process().children()
+        os.kill(child.pid, signal.SIGKILL)
+        yield music[0]
+
+    with pytest.raises(KnownError, match=r"ended unexpectedly \(signal 9\)"):
+        extractor.transcribe(killed(), ignore)
+    assert extractor.transcribe(music, ignore).lines == ()
+
+
+def test_a_bad_folder_is_told_in_words(tmp_path: Path) -> None:
+    extractor = WhisperExtractor(tmp_path, "speech:test:00:1", threads=1, announce=ignore)  # type: ignore[arg-type]
+    with pytest.raises(KnownError, match="does not hold a speech network"):
+        extractor.start()
+    assert psutil.Process().children() == []
+
+
+@pytest.fixture
+def prepared(
+    whisper_folder: Callable[..., Path], own_models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Manifest:
+    """The preset `paper-b16` with a folder of ours in the place, and under the digests, of the published one."""
+    shipped = load_manifest()
+    preset = get_preset("paper-b16")
+    target = own_models_folder / "faster-whisper-small"
+    own_models_folder.mkdir()
+    target.symlink_to(whisper_folder(*TALK))
+    weights = dict(shipped.weights)
+    for name in preset.speech:
+        weight = weights[name]
+        if weight.package is None:
+            path = own_models_folder / weight.file
+            weights[name] = replace(weight, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+    manifest = replace(shipped, weights=weights)
+    monkeypatch.setattr(module, "load_manifest", lambda: manifest)
+    monkeypatch.setattr(files, "load_manifest", lambda: manifest)
+    return manifest
+
+
+def test_a_prepared_preset_opens_and_names_its_weights(prepared: Manifest) -> None:
+    notices: list[str] = []
+    speech = open_speech(get_preset("paper-b16"), "mps", notices.append)
+    assert speech is not None
+    digest = prepared.weights["whisper-small-model"].sha256
+    assert digest is not None
+    assert speech.fingerprint == f"speech:faster-whisper-small:{digest[:8]}:1"
+    assert "Metal" in notices[0]
+    assert psutil.Process().children() == [], "the process starts with the first video that needs it"
+
+
+def test_files_are_compared_before_the_runtime_sees_them(
+    prepared: Manifest, own_models_folder: Path, tmp_path: Path
+) -> None:
+    """faster-whisper would ask the network for a tokenizer, and read anything as one."""
+    folder = own_models_folder / "faster-whisper-small"
+    copy = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.unlink()
+    folder.mkdir()
+    for name, content in copy.items():
+        (folder / name).write_bytes(content)
+    (folder / "tokenizer.json").write_bytes(copy["tokenizer.json"] + b" ")
+    with pytest.raises(BadModelFile, match=r"tokenizer\.json is not the published file"):
+        open_speech(get_preset("paper-b16"), "cpu", ignore)  # type: ignore[arg-type]
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelsMissing, match=r"tokenizer\.json.*models prepare paper-b16"):
+        open_speech(get_preset("paper-b16"), "cpu", ignore)  # type: ignore[arg-type]
