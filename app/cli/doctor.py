@@ -1,4 +1,4 @@
-"""`doctor`: the machine, codecs, weights, store and index, with a remedy for each finding."""
+"""`doctor`: the machine, codecs, weights, store and index, with a remedy for each finding; or the program itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from app.cli.common import Subparsers, add_command, print_json, write
 
 def add(subparsers: Subparsers) -> None:
     command = add_command(subparsers, "doctor", "examine machine, weights and library", "m2hf-app doctor")
+    command.add_argument(
+        "--smoke",
+        action="store_true",
+        help="instead try the program itself: render, index and search the demo without a network",
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from app.services.doctor import examine
+    from app.services.smoke import smoke
 
-    findings = examine(args.data_dir)
+    findings = smoke() if args.smoke else examine(args.data_dir)
     if args.json:
         print_json([finding.document() for finding in findings])
     else:
