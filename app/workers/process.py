@@ -83,6 +83,12 @@ class WorkerProcess:
     def idle(self) -> bool:
         return not self.given
 
+    @property
+    def measured_s(self) -> float | None:
+        """Seconds of video that lie here; None while one of the files has not been looked into."""
+        known = [given.total_s or given.lease.duration_s for given in self.given.values()]
+        return None if None in known else sum(duration_s or 0.0 for duration_s in known)
+
     def give(self, lease: Lease, wanted: frozenset[str], path: Path) -> None:
         """Send a task; a worker that died meanwhile is noticed at its next `receive`."""
         if self.idle:

@@ -23,7 +23,9 @@ from m2hf_core.store import Store, jobs, status
 from m2hf_core.store.trouble import translating
 
 AHEAD = 3
-"""Tasks that lie with a worker at a time, so that it can decode one while its networks look at another."""
+"""Tasks that lie with a worker at a time, so that it can decode one while its networks look at another ..."""
+MOST_AHEAD, AHEAD_S = 16, 60.0
+"""... and up to how many while all of them are short, so that a large batch is filled from many short clips."""
 LOOK_EVERY_S = 0.1
 ASK_EVERY_S = 0.5
 """How often it is asked whether work should hold."""
@@ -209,13 +211,19 @@ class Supervisor:
         return True
 
     def _workers_with_room(self) -> list[WorkerProcess]:
-        most = 1 if self._one_by_one else AHEAD
         able = [
             worker
             for worker in self._workers
-            if worker.ready and len(worker.given) < most and not worker.worn_out(self._limits)
+            if worker.ready and self._has_room(worker) and not worker.worn_out(self._limits)
         ]
         return sorted(able, key=lambda worker: len(worker.given))
+
+    def _has_room(self, worker: WorkerProcess) -> bool:
+        if self._one_by_one:
+            return worker.idle
+        return len(worker.given) < AHEAD or (
+            len(worker.given) < MOST_AHEAD and worker.measured_s is not None and worker.measured_s < AHEAD_S
+        )
 
     def _hear(self) -> None:
         """Take every message that is there, waiting a tenth of a second for the first."""
