@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, write
+from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
 
 
 def add(subparsers: Subparsers) -> None:
@@ -22,6 +22,15 @@ def add(subparsers: Subparsers) -> None:
         command.set_defaults(run=function)
     listing = add_command(actions, "list", "list the watched folders", "m2hf-app library list")
     listing.set_defaults(run=run_list)
+    exporting = add_command(
+        actions,
+        "export-training",
+        "write captions and pins with their features, to train a scorer elsewhere",
+        "m2hf-app library export-training ~/for-training",
+    )
+    exporting.add_argument("out", type=Path, metavar="DIR")
+    exporting.add_argument("--preset", help="use what this preset has extracted (default: the setting)")
+    exporting.set_defaults(run=run_export_training)
     forgetting = add_command(
         subparsers, "forget", "purge a video or folder for good", "m2hf-app forget ~/Videos/old.mp4"
     )
@@ -51,6 +60,20 @@ def run_list(args: argparse.Namespace) -> int:
 
     with open_library(args.data_dir) as library:
         return _show(list_folders(library), as_json=args.json)
+
+
+def run_export_training(args: argparse.Namespace) -> int:
+    from app.services.export_training import export_training
+    from app.services.library import open_library
+
+    with open_library(args.data_dir, preset=args.preset) as library, shown_progress() as progress:
+        done = export_training(library, args.out, progress)
+    if args.json:
+        print_json(done.document())
+        return 0
+    for line in done.lines():
+        write(line)
+    return 0
 
 
 def run_forget(args: argparse.Namespace) -> int:

@@ -82,6 +82,11 @@ def roll_back(session: Session, preset: str) -> ScorerRow | None:
     return active(session, preset)
 
 
+def deactivate(session: Session, preset: str) -> None:
+    """Let no trained scorer answer for this preset, and forget which ones did."""
+    session.execute(update(Scorer).where(Scorer.preset == preset).values(activation=None))
+
+
 def remove(session: Session, scorer_id: str) -> bool:
     """Forget a scorer; its file is the caller's. False when it is not known."""
     return session.connection().execute(delete(Scorer).where(Scorer.id == scorer_id)).rowcount == 1

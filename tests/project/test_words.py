@@ -16,9 +16,9 @@ from app.cli.main import build_parser
 def leaves(
     parser: argparse.ArgumentParser, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Each command that does something, as `library add`."""
+    """Each command that does something, as `library add`; `train` does, and so does `train prepare`."""
     groups = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
+    if not groups or (path and parser.get_default("run")):
         yield " ".join(path), parser
     for name, child in (item for group in groups for item in group.items()):
         yield from leaves(child, (*path, name))
