@@ -11,14 +11,15 @@ from pathlib import Path
 from app.services.folders import resolve_folder
 from app.services.holding import paused_by_owner
 from app.services.library import KINDS, Library, Offer, weights_here
-from app.workers.messages import Ready, WorkerConfig
-from app.workers.supervisor import DrainReport, Supervisor
-from m2hf_core.config.settings import DECLARED
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
 from m2hf_core.ingest.sidecars import queue_wanted
 from m2hf_core.progress import Progress
 from m2hf_core.store import WriterLock, files, folders, forget, jobs, status
+
+from app.workers.messages import Ready, WorkerConfig
+from app.workers.supervisor import DrainReport, Supervisor
+from m2hf_core.config.settings import DECLARED
 
 SETTLE_S, SETTLE_ROUNDS = 1.0, 3
 """A file that changed within the last second may still be written; it is waited for, but not for long."""
@@ -123,6 +124,7 @@ def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
             threads=max(1, os.cpu_count() or 1),
             staging=library.paths.staging,
             posters=library.paths.thumbnails,
+            read_text=library.settings.get("read_text") == "on",
         )
         for name in _devices(library, device)
     ]
@@ -182,7 +184,7 @@ def watchable(library: Library) -> list[tuple[int, Path]]:
 def queue_missing(library: Library, ready: Ready) -> None:
     """Queue every video that lacks something the workers offer."""
     asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
-    library.remember_offer(Offer(ready.offered, asleep, weights_here(library.preset)))
+    library.remember_offer(Offer(ready.offered, asleep, _ingredients(library)))
     present = _present_videos(library)
     with library.store.library.writing() as session:
         queue_wanted(session, present, ready.offered.values())
@@ -192,12 +194,18 @@ def anything_to_do(library: Library) -> bool:
     """Whether some video lacks what the workers would offer, as far as can be told without starting one."""
     present = _present_videos(library)
     offer = library.offer()
-    if present and (not offer.fingerprints or list(offer.weights) != weights_here(library.preset)):
+    if present and (not offer.fingerprints or list(offer.weights) != _ingredients(library)):
         return True
     with library.store.library.writing() as session:
         queue_wanted(session, present, offer.fingerprints.values())
         counts = jobs.counts(session)
     return counts["queued"] > 0
+
+
+def _ingredients(library: Library) -> list[tuple[str, str, int, int]]:
+    """What decides on the offer of a worker: the weights that are here, and what is asked of it beyond them."""
+    asked = [("read_text", "on", 0, 0)] if library.settings.get("read_text") == "on" else []
+    return [*weights_here(library.preset), *asked]
 
 
 def _present_videos(library: Library) -> dict[int, list[str]]:
@@ -226,5 +234,5 @@ def _report(
         asleep=dict(offer.asleep),
         took_s=took_s,
         video_s=video_s,
-        notices=tuple(notice for entry in reconciled for notice in entry.notices),
+        notices=(*(notice for entry in reconciled for notice in entry.notices), *drained.notices),
     )

@@ -48,6 +48,8 @@ class Ready:
 
     offered: Mapping[str, str]
     asleep: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+    """Sentences for the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Done:
     staged: Path
     resident_bytes: int
     peak_bytes: int
+    notices: tuple[str, ...] = ()
+    """What has come up since the last message, such as that a card is full and the processor goes on."""
 
 
 @dataclass(frozen=True, slots=True)

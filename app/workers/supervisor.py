@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.workers.desk import LEASE_S, RETRY_HINT, Desk
-from app.workers.messages import Beat, Done, Failed, Ready, Report, WorkerConfig
 from app.workers.process import Limits, WorkerProcess
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.store import Store, jobs, status
 from m2hf_core.store.trouble import translating
+
+from app.workers.messages import Beat, Done, Failed, Ready, Report, WorkerConfig
 
 AHEAD = 3
 """Tasks that lie with a worker at a time, so that it can decode one while its networks look at another ..."""
@@ -53,6 +54,8 @@ class DrainReport:
     """Workers replaced because they had worked or grown enough."""
     peak_bytes: int = 0
     """The most memory that one worker took."""
+    notices: list[str] = field(default_factory=list)
+    """What the workers want the person to know, each sentence once."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall seconds per stage, summed over files."""
 
@@ -244,12 +247,14 @@ class Supervisor:
     def _take(self, worker: WorkerProcess, report: Report) -> None:
         match report:
             case Ready():
+                self._note(report.notices)
                 self._welcome(worker, report)
             case Beat():
                 worker.beat(report.job_id, report.stage, report.done_s, report.total_s)
             case Done():
                 self._progress.step("save")
                 self.report.peak_bytes = max(self.report.peak_bytes, report.peak_bytes)
+                self._note(report.notices)
                 given = worker.take_back(report.job_id, report.resident_bytes)
                 if given is not None:
                     self._commit(given.lease, report.staged)
@@ -261,6 +266,9 @@ class Supervisor:
                 given = worker.take_back(report.job_id)
                 if given is not None:
                     self._fail(given.lease, report.stage, report.reason, report.hint)
+
+    def _note(self, notices: Sequence[str]) -> None:
+        self.report.notices += [notice for notice in notices if notice not in self.report.notices]
 
     def _welcome(self, worker: WorkerProcess, report: Ready) -> None:
         worker.ready = True

@@ -13,17 +13,19 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.workers.memory import memory
-from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import DiskFull, KnownError
 from m2hf_core.ingest.extract import Effort, Outcome, extract_all
 from m2hf_core.ingest.staging import write_staged
 from m2hf_core.ingest.video import Request, speech_fingerprint
 from m2hf_core.progress import Progress
 from m2hf_core.store.trouble import disk_full
+
+from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 
 NICENESS = 10
 BEAT_EVERY_S = 0.25
@@ -81,7 +83,6 @@ def _leave_with_parent(parent: int) -> None:
 
 def _work(pipe: PipeTo, config: WorkerConfig) -> None:
     import torch
-
     from m2hf_core.features import load_extractors
     from m2hf_core.features.device import resolve_device
     from m2hf_core.hub import get_preset
@@ -90,7 +91,7 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
     torch.set_num_threads(config.threads)
     try:
         device = resolve_device(config.device)
-        extractors = load_extractors(get_preset(config.preset), device)
+        extractors = load_extractors(get_preset(config.preset), device, ocr=config.read_text)
         nouns = load_nouns()
     except KnownError as error:
         pipe.send(Failed(0, "", error.sentence, error.hint, error.detail))
@@ -105,13 +106,21 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
         if extractor is not None
     }
     offered["speech"] = speech_fingerprint(extractors, nouns)
-    pipe.send(Ready(offered, dict(extractors.asleep)))
+    told = len(extractors.notices)
+    pipe.send(Ready(offered, dict(extractors.asleep), tuple(extractors.notices[:told])))
     at_a_time = effort_for(device, os.cpu_count() or 1)
     sending = threading.Lock()
-    for outcome in extract_all(_requests(pipe, config, sending), extractors, nouns, at_a_time):
-        answer = _answer(outcome, config)
-        with sending:
-            pipe.send(answer)
+    try:
+        for outcome in extract_all(_requests(pipe, config, sending), extractors, nouns, at_a_time):
+            answer = _answer(outcome, config)
+            if isinstance(answer, Done):
+                answer = replace(answer, notices=tuple(extractors.notices[told:]))
+                told += len(answer.notices)
+            with sending:
+                pipe.send(answer)
+    finally:
+        if extractors.speech is not None:
+            extractors.speech.close()
 
 
 def effort_for(device: str, processors: int) -> Effort:

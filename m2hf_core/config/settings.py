@@ -17,6 +17,7 @@ from m2hf_core.records import FUSIONS
 
 Value = str | tuple[str, ...]
 
+ON_OR_OFF = ("on", "off")
 WORK_OR_WAIT = ("work", "wait")
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?(,cuda:\d+)*")
 
@@ -95,6 +96,13 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
                 "device", "auto", "Where networks run: auto, cpu, mps, cuda or a list of cards.", _device
             ),
             Setting("ignore", (), "File name patterns that watching passes over, such as *.part.", _patterns),
+            Setting(
+                "read_text",
+                "off",
+                "Whether writing in the picture is read and searched with what is said; slow.",
+                _one_of(ON_OR_OFF),
+                ON_OR_OFF,
+            ),
             Setting(
                 "shortest_s",
                 "0",
