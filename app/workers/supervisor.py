@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.workers.desk import LEASE_S, RETRY_HINT, Desk
+from app.workers.messages import Beat, Done, Failed, Ready, Report, WorkerConfig
 from app.workers.process import Limits, WorkerProcess
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.store import Store, jobs, status
 from m2hf_core.store.trouble import translating
-
-from app.workers.messages import Beat, Done, Failed, Ready, Report, WorkerConfig
 
 AHEAD = 3
 """Tasks that lie with a worker at a time, so that it can decode one while its networks look at another ..."""

@@ -18,14 +18,13 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from app.workers.memory import memory
+from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import DiskFull, KnownError
 from m2hf_core.ingest.extract import Effort, Outcome, extract_all
 from m2hf_core.ingest.staging import write_staged
 from m2hf_core.ingest.video import Request, speech_fingerprint
 from m2hf_core.progress import Progress
 from m2hf_core.store.trouble import disk_full
-
-from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 
 NICENESS = 10
 BEAT_EVERY_S = 0.25
@@ -83,6 +82,7 @@ def _leave_with_parent(parent: int) -> None:
 
 def _work(pipe: PipeTo, config: WorkerConfig) -> None:
     import torch
+
     from m2hf_core.features import load_extractors
     from m2hf_core.features.device import resolve_device
     from m2hf_core.hub import get_preset
