@@ -1,9 +1,9 @@
 """Trains the demo's contrastive model on the synthetic world: tiny, in open_clip's own format, and no special case.
 
 Two things differ from CLIP's recipe. Captions of a small world are true of several clips of a batch, so every true
-pair is a positive. And captions are also compared with frames that pass one learnt gate per sound and per movement,
-as M2HF's audio and motion branches re-weigh channels (Eq. 4 and its twin for motion). The gates are thrown away, and
-they stayed too nearly equal to teach the words anything: see the README.
+pair is a positive. And captions are also compared with frames that pass a fixed gate for their sound and for their
+movement, as M2HF's audio and motion branches re-weigh channels (Eq. 4 and its twin for motion): so the words learn
+which channels a scorer's gates may open. The fixed gates are thrown away; a scorer learns its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,6 @@ from m2hf_core.synthetic.specs import DURATION_S, ClipSpec, draw_specs
 from m2hf_core.text.tokenizers import BpeTokenizer
 from m2hf_core.text.tower import TowerModules
 from m2hf_core.training.demo_data import (
-    MOTION_CLASSES,
-    SOUND_CLASSES,
     VALUES,
     VISUAL,
     Int,
@@ -38,6 +36,8 @@ from m2hf_core.training.demo_data import (
     seen_frames,
     sighted_captions,
 )
+from m2hf_core.training.demo_gates import Gates, by_tenth, class_of, gated_losses, random_gates, warm_cosine
+from m2hf_core.training.demo_words import WordsRecipe, teach_words
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class ClipRecipe:
     steps: int = 400
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
+    words: WordsRecipe = field(default_factory=WordsRecipe)
+    """How the text half learns on, alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +88,7 @@ class Scaffold(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        # Half open everywhere, which no cosine notices.
-        self.sound = nn.Parameter(torch.zeros(len(SOUND_CLASSES), width))
-        self.motion = nn.Parameter(torch.zeros(len(MOTION_CLASSES), width))
+        self.gates = random_gates(width)
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(VALUES[name])) for name in VISUAL})
 
     def naming_loss(self, seen: torch.Tensor, values: Int) -> torch.Tensor:
@@ -116,7 +116,7 @@ def model_config(recipe: ClipRecipe, vocabulary: int) -> dict[str, Any]:
 def train_clip(folder: Path, recipe: ClipRecipe, seed: int) -> list[float]:
     """Train on train combinations only and write configuration and weights beside the merges in `folder`.
 
-    Returns the mean loss of each tenth of the training.
+    Returns the mean loss of each tenth of both halves' training, then of each tenth of the words'.
     """
     torch.manual_seed(seed)
     tokenizer = BpeTokenizer(recipe.context_length, str(folder / MERGES_NAME))
@@ -124,7 +124,8 @@ def train_clip(folder: Path, recipe: ClipRecipe, seed: int) -> list[float]:
     model = CLIP(**config)
     log.info("drawing %d clips", recipe.clips)
     pool = draw_pool(draw_specs("train", recipe.clips, seed), tokenizer, recipe, seed)
-    losses = fit(model, config, pool, recipe, seed)
+    gates, losses = fit(model, config, pool, recipe, seed)
+    losses += teach_words(model, config["text_cfg"], tokenizer, gates, recipe.words, recipe.pixels, seed)
     description = {"model_cfg": config, "preprocess_cfg": PREPROCESS}
     (folder / CONFIG_NAME).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     save_half(model, folder / WEIGHTS_NAME)
@@ -151,8 +152,10 @@ def draw_pool(specs: list[ClipSpec], tokenizer: BpeTokenizer, recipe: ClipRecipe
     return Pool(images, tokens, caption_truth(written).allowed.reshape(*rows, -1), clip_values(specs))
 
 
-def fit(model: CLIP, config: dict[str, Any], pool: Pool, recipe: ClipRecipe, seed: int) -> list[float]:
-    """AdamW with a short warm-up and a cosine decay. Returns the mean loss of each tenth."""
+def fit(
+    model: CLIP, config: dict[str, Any], pool: Pool, recipe: ClipRecipe, seed: int
+) -> tuple[Gates, list[float]]:
+    """AdamW with a short warm-up and a cosine decay. Returns the fixed gates and the mean loss of each tenth."""
     rng = np.random.default_rng(seed)
     scaffold = Scaffold(recipe.embed_dim)
     text = TowerModules(model, config["text_cfg"])
@@ -181,15 +184,7 @@ def fit(model: CLIP, config: dict[str, Any], pool: Pool, recipe: ClipRecipe, see
         if step % 25 == 0:
             log.info("step %d of %d: loss %.3f", step, recipe.steps, np.mean(losses[-25:]))
     model.eval()
-    return [float(np.mean(part)) for part in np.array_split(losses, min(10, len(losses)))]
-
-
-def warm_cosine(step: int, steps: int) -> float:
-    """The share of the learning rate: up over the first twentieth, then half a cosine down to nothing."""
-    warm = max(1, steps // 20)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    return scaffold.gates, by_tenth(losses)
 
 
 def batch_loss(
@@ -208,39 +203,8 @@ def batch_loss(
     tokens, pooled = text(pool.tokens[clips, caption])
     words = F.normalize(tokens[torch.arange(len(clips)), pooled], dim=-1)
     truth, values = Truth(pool.truth[clips, caption]), pool.values[clips]
-    heard = seen * torch.sigmoid(scaffold.sound[class_of(values, "sound")])
-    moved = seen * torch.sigmoid(scaffold.motion[class_of(values, "motion")])
-    scale = model.logit_scale.exp()
-    plain = many_positive_loss(scale * words @ F.normalize(seen, dim=-1).T, truth.of(values, VISUAL))
-    loud = many_positive_loss(
-        scale * words @ F.normalize(heard, dim=-1).T, truth.of(values, (*VISUAL, "sound"))
-    )
-    quick = many_positive_loss(
-        scale * words @ F.normalize(moved, dim=-1).T, truth.of(values, (*VISUAL, "motion"))
-    )
-    return 0.5 * plain + 0.25 * loud + 0.25 * quick + scaffold.naming_loss(seen, values)
-
-
-def class_of(values: Int, name: str) -> torch.Tensor:
-    bits = values[:, list(VALUES).index(name)]
-    return torch.from_numpy(np.log2(bits).astype(np.int64))
-
-
-def many_positive_loss(logits: torch.Tensor, truth: np.ndarray[Any, np.dtype[np.bool_]]) -> torch.Tensor:
-    """[n, m] logits of texts and clips -> symmetric cross-entropy whose target is uniform over all true pairs.
-
-    A text's own clip is always true, so no row or column is empty. The targets' own entropy is taken off, so that
-    a perfect model has loss 0.
-    """
-    target = torch.from_numpy(truth).to(logits.dtype)
-    by_text, by_clip = target / target.sum(1, keepdim=True), target / target.sum(0, keepdim=True)
-    entropy = (
-        torch.special.entr(by_text).sum() / len(by_text)
-        + torch.special.entr(by_clip).sum() / by_clip.shape[1]
-    )
-    loss = F.cross_entropy(logits, by_text) + F.cross_entropy(logits.T, by_clip.T)
-    excess: torch.Tensor = (loss - entropy) / 2
-    return excess
+    plain, loud, quick = gated_losses(seen, words, model.logit_scale.exp(), scaffold.gates, truth, values)
+    return plain / 3 + loud / 3 + quick / 3 + scaffold.naming_loss(seen, values)
 
 
 def augment(images: UInt8, rng: np.random.Generator) -> torch.Tensor:

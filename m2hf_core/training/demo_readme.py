@@ -16,7 +16,9 @@ anything.
 {files}
 
 `clip.json` is a model description of open_clip, `clip.safetensors` its weights in float16, `merges.txt.gz` its byte
-pairs; they load through the same code as every other preset. `SHA256SUMS` has their digests.
+pairs; they load through the same code as every other preset. `SHA256SUMS` has their digests. `scorer.safetensors` is
+the scorer that wakes the audio and motion branches, `scorer-report.md` the report of the run that trained it; its
+digest is inside it. It belongs to these very weights and is refused with others.
 
 ## Figures
 
@@ -36,8 +38,15 @@ The test combinations are left for the demo's own figures; nothing here was chos
 python -m m2hf_core.training.demo_models --out resources/demo --seed {seed}
 ```
 
-This took {minutes:.0f} minutes on two shared cores and wrote everything in this folder, this page included. The same
-seed gives the same files on the same machine and versions ({versions}); `report.json` has the recipe and the losses.
+This took {minutes:.0f} minutes on two busy cores and wrote everything in this folder but the scorer, this page included.
+The scorer is then made by
+
+```
+m2hf-app train --data synthetic --out RUN
+```
+
+The same seed gives the same files on the same machine and versions ({versions}); `report.json` has the recipe and the
+losses.
 """
 
 _PURPOSES = {

@@ -18,7 +18,7 @@ from torch import nn
 from m2hf_core.features import logmel
 from m2hf_core.features.tiny import AUDIO_WIDTH, MOTION_PIXELS, MOTION_WIDTH, TinyAudio, TinyMotion
 from m2hf_core.synthetic.specs import DURATION_S, draw_specs
-from m2hf_core.training.demo_clip import save_half, warm_cosine
+from m2hf_core.training.demo_clip import save_half
 from m2hf_core.training.demo_data import (
     MOTION_CLASSES,
     MOTION_FPS,
@@ -29,6 +29,7 @@ from m2hf_core.training.demo_data import (
     heard_samples,
     moved_runs,
 )
+from m2hf_core.training.demo_gates import warm_cosine
 
 log = logging.getLogger(__name__)
 

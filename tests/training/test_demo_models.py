@@ -23,12 +23,14 @@ from m2hf_core.hub.manifest import get_preset
 from m2hf_core.synthetic import captions, draw_specs, frames
 from m2hf_core.text.openclip import build_from, read_description
 from m2hf_core.text.tower import TextTower
-from m2hf_core.training.demo_clip import MERGES_NAME, ClipRecipe, many_positive_loss, train_clip, warm_cosine
+from m2hf_core.training.demo_clip import MERGES_NAME, ClipRecipe, train_clip
 from m2hf_core.training.demo_data import seen_frames
+from m2hf_core.training.demo_gates import many_positive_loss, warm_cosine
 from m2hf_core.training.demo_models import MODEL_NAMES, Recipe, make_demo_models
 from m2hf_core.training.demo_report import clip_report, linear_probe
 from m2hf_core.training.demo_senses import SenseRecipe, train_audio, train_motion
 from m2hf_core.training.demo_vocabulary import learn_merges, world_words, write_merges
+from m2hf_core.training.demo_words import WordsRecipe
 
 TINY = Recipe(
     clip=ClipRecipe(
@@ -42,6 +44,7 @@ TINY = Recipe(
         captions_per_clip=2,
         batch=24,
         steps=30,
+        words=WordsRecipe(clips=24, captions_per_clip=2, batch=12, steps=6),
     ),
     audio=SenseRecipe(clips=24, batch=16, steps=30),
     motion=SenseRecipe(clips=12, batch=12, steps=30, learning_rate=6e-3),
