@@ -23,6 +23,7 @@ from app.cli import (
     search,
     settings,
     status,
+    train,
     watching,
 )
 from m2hf_core.errors import EXIT_INTERRUPTED, KnownError
@@ -39,6 +40,7 @@ COMMANDS = (
     library,
     models,
     scorer,
+    train,
     eval,
     settings,
     bench,

@@ -38,7 +38,7 @@ The test combinations are left for the demo's own figures; nothing here was chos
 python -m m2hf_core.training.demo_models --out resources/demo --seed {seed}
 ```
 
-This took {minutes:.0f} minutes on two busy cores and wrote everything in this folder but the scorer, this page included.
+This took {minutes:.0f} minutes on two busy cores and wrote everything in this folder but the scorer, this page as well.
 The scorer is then made by
 
 ```
