@@ -117,8 +117,15 @@ class _Work:
 class _Batch(Generic[P]):
     """Pieces of one kind, from any videos, until there are enough for a forward pass."""
 
-    def __init__(self, stage: str, size: int, forward: Callable[[list[tuple[_Work, P]]], None]) -> None:
-        self._stage, self._size, self._forward = stage, size, forward
+    def __init__(
+        self,
+        stage: str,
+        size: int,
+        forward: Callable[[list[tuple[_Work, P]]], None],
+        until_s: Callable[[P], float],
+    ) -> None:
+        """`until_s` answers up to where a video has been looked at when this piece of it has."""
+        self._stage, self._size, self._forward, self._until_s = stage, size, forward, until_s
         self._pieces: list[tuple[_Work, P]] = []
 
     def add(self, work: _Work, piece: P) -> None:
@@ -136,15 +143,21 @@ class _Batch(Generic[P]):
         try:
             self._timed(pieces)
         except Exception as error:  # noqa: BLE001 - a network's failure is the file's
-            parts = [list(part) for _, part in groupby(pieces, key=lambda entry: id(entry[0]))]
-            if len(parts) == 1:
-                pieces[0][0].fail(error, "frames")
-                return
-            for part in parts:
-                try:
-                    self._timed(part)
-                except Exception as own:  # noqa: BLE001 - as above
-                    part[0][0].fail(own, "frames")
+            self._one_by_one(pieces, error)
+        for work, piece in {id(work): (work, piece) for work, piece in pieces}.values():
+            duration_s = work.video.known.duration_s
+            work.video.request.progress.update(min(self._until_s(piece), duration_s), duration_s)
+
+    def _one_by_one(self, pieces: list[tuple[_Work, P]], error: Exception) -> None:
+        parts = [list(part) for _, part in groupby(pieces, key=lambda entry: id(entry[0]))]
+        if len(parts) == 1:
+            pieces[0][0].fail(error, "frames")
+            return
+        for part in parts:
+            try:
+                self._timed(part)
+            except Exception as own:  # noqa: BLE001 - as above
+                part[0][0].fail(own, "frames")
 
     @staticmethod
     def _taken(work: _Work) -> bool:
@@ -162,9 +175,9 @@ class _Batch(Generic[P]):
 class _Networks:
     def __init__(self, extractors: Extractors, nouns: NounExtractor, effort: Effort) -> None:
         self._extractors, self._nouns = extractors, nouns
-        self._images = _Batch[Seen]("network_clip", effort.batch, self._see)
-        self._motion = _Batch[Moved]("network_motion", effort.runs, self._follow)
-        self._texts = _Batch[Seen]("network_text", 1, self._read)
+        self._images = _Batch[Seen]("network_clip", effort.batch, self._see, _end_of_cell)
+        self._motion = _Batch[Moved]("network_motion", effort.runs, self._follow, self._end_of_run)
+        self._texts = _Batch[Seen]("network_text", 1, self._read, _end_of_cell)
         self._works: dict[int, _Work] = {}
 
     def run(self, ahead: Lookahead[Item], readers: int) -> Iterator[Outcome]:
@@ -217,7 +230,6 @@ class _Networks:
         for (work, piece), row in zip(pieces, rows, strict=True):
             work.cells.append(piece.cell)
             work.frames.append(row)
-        _tell(pieces, lambda piece: (piece.cell + 1) * FRAME_STEP_S)
 
     def _follow(self, pieces: list[tuple[_Work, Moved]]) -> None:
         extractor = self._extractors.motion
@@ -225,7 +237,10 @@ class _Networks:
         rows = _halved(extractor.encode(np.stack([piece.frames for _, piece in pieces])))
         for (work, _), row in zip(pieces, rows, strict=True):
             work.runs.append(row)
-        _tell(pieces, lambda piece: (piece.number + 1) * extractor.step_s)
+
+    def _end_of_run(self, piece: Moved) -> float:
+        assert self._extractors.motion is not None
+        return (piece.number + 1) * self._extractors.motion.step_s
 
     def _read(self, pieces: list[tuple[_Work, Seen]]) -> None:
         assert self._extractors.text is not None
@@ -233,7 +248,6 @@ class _Networks:
             assert piece.image is not None
             (texts,) = self._extractors.text.read(piece.image[None])
             work.readings.append((piece.cell, texts))
-        _tell(pieces, lambda piece: (piece.cell + 1) * FRAME_STEP_S)
 
     def _listen(self, work: _Work, item: Sounded) -> None:
         assert work.listening is not None
@@ -288,11 +302,8 @@ class _Networks:
             )
 
 
-def _tell(pieces: list[tuple[_Work, P]], done_s: Callable[[P], float]) -> None:
-    """Report how far each video is: its last piece counts."""
-    for work, piece in {id(work): (work, piece) for work, piece in pieces}.values():
-        duration_s = work.video.known.duration_s
-        work.video.request.progress.update(min(done_s(piece), duration_s), duration_s)
+def _end_of_cell(piece: Seen) -> float:
+    return (piece.cell + 1) * FRAME_STEP_S
 
 
 def _halved(rows: npt.NDArray[np.float32]) -> Half:

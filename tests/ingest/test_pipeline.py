@@ -319,3 +319,17 @@ def test_one_piece_always_fits_and_a_stopped_queue_takes_none() -> None:
     assert not waiting.is_alive()
     with pytest.raises(Stopped):
         queue.put("one more", 0)
+
+
+def test_cancelled_while_the_networks_look(three: list[Path]) -> None:
+    """That is nobody's failure: it ends the work instead of being put down to the file."""
+    request: Request
+
+    def cancel(batch: np.ndarray) -> bool:
+        request.progress.cancel()
+        return False
+
+    grey = Grey(refuse=cancel)
+    request = ask(three[1], grey.fingerprint)
+    with pytest.raises(Interrupted):
+        list(extract_all(iter([request]), Extractors(grey, None, None), NOUNS))
