@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -392,6 +393,61 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         torch.testing.assert_close(second.state_dict()[name], value, rtol=0, atol=1e-6)
 
 
+_VICTIM = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+torch.set_num_threads({threads})
+from test_loop import QUICK, made_data
+from m2hf_core.training import fit
+from m2hf_core.training.run import train
+from m2hf_core.training.settings import TrainSettings
+fit.LOG_EVERY = 1
+train(made_data(), Path(sys.argv[1]), TrainSettings().changed({{**QUICK, "epochs": 200, "save_every": 3}}))
+"""
+
+
+@pytest.mark.faults
+def test_kill_minus_nine_in_the_middle_changes_no_loss(
+    data: PairedData, tmp_path: Path, quick: Callable[..., TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real process, killed wherever it stands after its seventh line; what goes on is what would have been."""
+    script = tmp_path / "victim.py"
+    script.write_text(
+        _VICTIM.format(folder=str(Path(__file__).parent), threads=torch.get_num_threads()), "utf-8"
+    )
+    command = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "cut")]
+    victim = subprocess.Popen(command)
+    while len(losses(tmp_path / "cut")) < 7:
+        assert victim.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    state = RunFolder(tmp_path / "cut").load_last()
+    assert state is not None
+    assert 3 <= state["fit"]["position"]["step"] < 200 * 6
+    real, steps = fit_module.backward, 0
+
+    def counts(*args: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 20:
+            raise _KilledError
+        return real(*args)
+
+    monkeypatch.setattr(fit_module, "backward", counts)
+    chosen = quick(epochs=200, save_every=3)
+    with pytest.raises(_KilledError):
+        train(data, tmp_path / "cut", chosen)
+    went_on = losses(tmp_path / "cut")
+    steps = 20 - len(went_on) - 1  # so that the run left alone makes as many
+    with pytest.raises(_KilledError):
+        train(data, tmp_path / "whole", chosen)
+    whole = losses(tmp_path / "whole")
+    assert len(went_on) == len(whole) > 20
+    np.testing.assert_allclose(went_on, whole, rtol=0, atol=1e-6)
+
+
 def test_an_interrupted_run_says_so_and_keeps_its_checkpoint(
     data: PairedData, tmp_path: Path, quick: Callable[..., TrainSettings]
 ) -> None:
@@ -492,6 +548,18 @@ def test_a_finished_run_is_not_trained_again(
     first = train(data, tmp_path / "run", quick(epochs=1))
     monkeypatch.setattr(fit_module, "backward", None)
     assert train(data, tmp_path / "run", quick(epochs=1)) == first
+
+
+def test_curves_for_tensorboard(
+    data: PairedData, tmp_path: Path, quick: Callable[..., TrainSettings]
+) -> None:
+    """Every loss of metrics.jsonl is an event as well."""
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(data, tmp_path / "run", quick(epochs=1))
+    events = reader.EventAccumulator(str(tmp_path / "run" / "events"))
+    events.Reload()
+    found = [event.value for event in events.Scalars("e2e/train/loss")]
+    np.testing.assert_allclose(found, losses(tmp_path / "run"), rtol=1e-6)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(
