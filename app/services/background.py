@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 
 from app.services import folders as folder_service
 from app.services.holding import Holding, LiveSettings, set_paused
-from app.services.indexing import anything_to_do, queue_missing, worker_configs
+from app.services.indexing import anything_to_do, queue_missing, set_aside_short, worker_configs
 from app.services.library import Library, open_library, weights_here
 from app.workers.process import Limits
 from app.workers.supervisor import Supervisor, estimated_left
@@ -189,6 +189,7 @@ class _Work:
             owner._limits,
             on_ready=lambda ready: queue_missing(library, ready),
             hold=self._hold,
+            settle=lambda video_id: set_aside_short(library, video_id),
         )
         self._changed = threading.Event()
         self._watcher = Watcher(

@@ -11,15 +11,14 @@ from pathlib import Path
 from app.services.folders import resolve_folder
 from app.services.holding import paused_by_owner
 from app.services.library import KINDS, Library, Offer, weights_here
+from app.workers.messages import Ready, WorkerConfig
+from app.workers.supervisor import DrainReport, Supervisor
+from m2hf_core.config.settings import DECLARED, Settings
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
 from m2hf_core.ingest.sidecars import queue_wanted
 from m2hf_core.progress import Progress
-from m2hf_core.store import WriterLock, files, folders, forget, jobs, status
-
-from app.workers.messages import Ready, WorkerConfig
-from app.workers.supervisor import DrainReport, Supervisor
-from m2hf_core.config.settings import DECLARED
+from m2hf_core.store import WriterLock, failures, files, folders, forget, jobs, status
 
 SETTLE_S, SETTLE_ROUNDS = 1.0, 3
 """A file that changed within the last second may still be written; it is waited for, but not for long."""
@@ -108,11 +107,19 @@ def index_folders(
                 progress,
                 on_ready=lambda ready: queue_missing(library, ready),
                 hold=hold,
+                settle=lambda video_id: set_aside_short(library, video_id),
             )
             drained = supervisor.drain()
         with library.store.library.reading() as session:
             after = status.status(session).seconds_done
     return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
+
+
+def set_aside_short(library: Library, video_id: int | None = None) -> None:
+    """Apply the setting `shortest_s`, as it is now, to one video or to all."""
+    shortest_s = float(str(Settings.load(library.paths).get("shortest_s")))
+    with library.store.library.writing() as session:
+        failures.set_aside_short(session, shortest_s, video_id)
 
 
 def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
@@ -192,6 +199,7 @@ def queue_missing(library: Library, ready: Ready) -> None:
 
 def anything_to_do(library: Library) -> bool:
     """Whether some video lacks what the workers would offer, as far as can be told without starting one."""
+    set_aside_short(library)
     present = _present_videos(library)
     offer = library.offer()
     if present and (not offer.fingerprints or list(offer.weights) != _ingredients(library)):

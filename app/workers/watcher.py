@@ -6,6 +6,7 @@ time and never a file. Network drives report nothing and are looked through from
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -152,7 +153,7 @@ class Watcher:
             self._events = self._hear(there)
         try:
             for change, name in next(self._events, ()):
-                path = Path(name)
+                path = self._without_links(Path(name))
                 if change == Change.deleted or path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir():
                     self._settling.touch(path)
         except OSError as error:
@@ -162,6 +163,15 @@ class Watcher:
                 f"The system does not report changes here ({error}): folders are looked through every "
                 f"{self._poll_every_s:.0f} s instead."
             )
+
+    def _without_links(self, path: Path) -> Path:
+        """The way to `path` that leads through no link inside a root: events may come by any way, round a loop too."""
+        real = os.path.join(os.path.realpath(path.parent), path.name)
+        for root in self._roots:
+            real_root = os.path.realpath(root)
+            if real.startswith(real_root + os.sep):
+                return root / os.path.relpath(real, real_root)
+        return path
 
     def _hear(self, roots: tuple[Path, ...]) -> Events:
         return watch(

@@ -52,6 +52,8 @@ def scan_folder(
         if any(_passed_over(root, parent, ignore) for parent in _from_root(root, path)):
             continue
         waiting.extend(_take(path, found))
+        # A link back to where it hangs leads round in a circle; a full walk has entered these folders already.
+        entered.update(_places([root, *_from_root(root, path)[1:]]))
     while waiting:
         folder = waiting.pop()
         try:
@@ -71,6 +73,16 @@ def scan_folder(
         waiting.extend(reversed(below))
         progress.update(len(found.files), 0)
     return found
+
+
+def _places(folders: Sequence[Path]) -> Iterator[tuple[int, int]]:
+    """Device and inode of those that are there."""
+    for folder in folders:
+        try:
+            status = folder.stat()
+        except OSError:
+            continue
+        yield status.st_dev, status.st_ino
 
 
 def _passed_over(root: Path, path: Path, ignore: Sequence[str]) -> bool:

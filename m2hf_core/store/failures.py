@@ -6,13 +6,17 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, true, update
 from sqlalchemy.orm import Session
 
 from m2hf_core.records import Failure
+from m2hf_core.store import clips
 from m2hf_core.store.jobs import FRESH
 from m2hf_core.store.models import Job, PathFailure, Video, VideoPath
 from m2hf_core.store.sql import among
+
+SHORT = "length"
+"""The stage under which a video is set aside for being too short."""
 
 
 def put_path_failure(
@@ -87,3 +91,33 @@ def retry_failed(session: Session, fingerprints: Collection[str] | None = None) 
         again = again.where(Job.video_id.in_(chosen))
     session.expire_all()
     return session.connection().execute(again).rowcount
+
+
+def set_aside_short(session: Session, shortest_s: float, video_id: int | None = None) -> int:
+    """Take videos that are shorter than `shortest_s` out of the search, and those back in that no longer are.
+
+    Looks at one video, or at all; answers how many were queued again. Their features stay, so that a changed mind
+    costs no extraction.
+    """
+    of = Job.video_id == video_id if video_id is not None else true()
+    lengths = select(Video.id).where(Video.duration_s < shortest_s)
+    short = list(
+        session.scalars(select(Job.video_id).where(of, Job.state == "done", Job.video_id.in_(lengths)))
+    )
+    for found in short:
+        clips.replace_clips(session, found, [])
+    aside = update(Job).where(among(Job.video_id, short))
+    connection = session.connection()
+    connection.execute(
+        aside.values(
+            state="failed",
+            quarantined=True,
+            done_with=[],
+            stage=SHORT,
+            reason=f"It is shorter than {shortest_s:g} s, the least that is wanted.",
+            hint="Take such videos in with: m2hf-app settings set shortest_s 0",
+        )
+    )
+    again = update(Job).where(of, Job.state == "failed", Job.stage == SHORT, Job.video_id.not_in(lengths))
+    session.expire_all()
+    return connection.execute(again.values(**FRESH)).rowcount

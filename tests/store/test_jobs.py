@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from m2hf_core.store import Store, failures, files, folders, jobs
+from m2hf_core.store import Store, clips, failures, files, folders, jobs
 
 WANTED = ["clip@1", "vggish@1"]
 
@@ -245,3 +245,24 @@ def test_nothing_wanted_is_done(session: Session, videos: list[int]) -> None:
     assert jobs.queue(session, videos, []) == 0
     assert counts(session) == (0, 0, 3, 0)
     assert jobs.reopen_all(session) == 0
+
+
+def test_short_videos_are_set_aside_and_taken_back(session: Session, videos: list[int]) -> None:
+    jobs.queue(session, videos, WANTED)
+    for length in (1.0, 5.0, 0.5):
+        taken = lease(session)
+        jobs.finish(session, taken.job_id, WANTED, files.VideoInfo(length, 1, 1, True, "mp4", "av1"))
+        clips.replace_clips(session, taken.video_id, [(0.0, length)])
+    assert failures.set_aside_short(session, 0.0) == 0
+    assert counts(session) == (0, 0, 3, 0)
+    assert failures.set_aside_short(session, 2.0) == 0
+    assert counts(session) == (0, 0, 1, 2)
+    assert sum(len(clips.clips_of(session, video)) for video in videos) == 1
+    assert {failure.reason for failure in failures.failures(session)} == {
+        "It is shorter than 2 s, the least that is wanted."
+    }
+    assert jobs.queue(session, videos, WANTED) == 0, "not queued again by the next look"
+    assert failures.set_aside_short(session, 0.8) == 1, "one is long enough now"
+    assert failures.set_aside_short(session, 0.0, videos[1]) == 0, "only this one is looked at"
+    assert failures.set_aside_short(session, 0.0) == 1
+    assert counts(session) == (2, 0, 1, 0)
