@@ -6,6 +6,7 @@ vectors are added 64 at a time, with room for a query in between. Distances are 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import threading
 from pathlib import Path
@@ -104,7 +105,9 @@ class HnswIndex:
         index._known = set(index._graph.get_ids_list())
         index._alive = index._known & set(alive.tolist())
         for clip_id in index._known - index._alive:
-            index._graph.mark_deleted(clip_id)
+            # The file remembers what was marked before it was saved, and marking twice is an error there.
+            with contextlib.suppress(RuntimeError):
+                index._graph.mark_deleted(clip_id)
         return index
 
 
