@@ -26,6 +26,7 @@ from m2hf_core.search.captions_cache import BankVectors, NounCache, VectorCache,
 from m2hf_core.search.moment import load_moment
 from m2hf_core.store import captions as bank_rows
 from m2hf_core.store import scorers, transcripts
+from m2hf_core.store.scorers import ScorerRow
 from m2hf_core.text.tower import TextTower
 
 EVERYDAY = "everyday"
@@ -50,6 +51,7 @@ class CaptionSearch:
     searcher: Searcher
     _bank: CaptionBank | None = field(default=None, init=False)
     _made_of: tuple[int, ...] = field(default=(), init=False)
+    _scorer: tuple[ScorerRow, ActiveScorer | None] | None = field(default=None, init=False)
 
     def nearest(
         self,
@@ -64,8 +66,7 @@ class CaptionSearch:
         clip, _ = clip_of_target(library, target)
         moment = load_moment(library.store, clip, library.offer().fingerprints)
         bank = self.bank(progress or Progress())
-        trained = None if searcher.tower is None else active_scorer(library, searcher.tower)
-        scored = score_captions(moment, bank, searcher.asleep, trained)
+        scored = score_captions(moment, bank, searcher.asleep, self._trained())
         return CaptionAnswer(
             video=Path(clip.path),
             start_s=clip.start_s,
@@ -75,6 +76,17 @@ class CaptionSearch:
             said=moment.said,
             bank=len(bank.texts),
         )
+
+    def _trained(self) -> ActiveScorer | None:
+        """The scorer that answers for this preset now, None before there is one; read once."""
+        library, tower = self.searcher.library, self.searcher.tower
+        with library.store.library.reading() as session:
+            row = scorers.active(session, library.preset.id)
+        if row is None or tower is None:
+            return None
+        if self._scorer is None or self._scorer[0] != row:
+            self._scorer = (row, read_scorer(library, row, tower))
+        return self._scorer[1]
 
     def bank(self, progress: Progress) -> CaptionBank:
         """Everything to compare with; what is new in it is encoded and kept on disk."""
@@ -114,11 +126,9 @@ def everyday_captions() -> list[str]:
     return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
-def active_scorer(library: Library, tower: TextTower) -> ActiveScorer | None:
-    """The trained scorer that answers for this preset, None before there is one. Raises `BadModelFile`."""
-    with library.store.library.reading() as session:
-        row = scorers.active(session, library.preset.id)
-    if row is None or row.file is None:
+def read_scorer(library: Library, row: ScorerRow, tower: TextTower) -> ActiveScorer | None:
+    """A registered scorer with its way to read texts, None for one that is not trained. Raises `BadModelFile`."""
+    if row.file is None:
         return None
     scorer, info = load_scorer(library.paths.data / row.file, tower.fingerprint)
 

@@ -110,10 +110,14 @@ def _copy(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[float
     video = reader.streams.video[0]
     audio = reader.streams.audio[0] if reader.streams.audio else None
     origin_s = (reader.start_time or 0) / av.time_base
-    outputs = {stream.index: writer.add_stream_from_template(stream) for stream in (video, audio) if stream}
+    outputs = {
+        stream.index: writer.add_stream_from_template(stream, opaque=True)
+        for stream in (video, audio)
+        if stream
+    }
     reader.seek(int((start_s + origin_s + SLACK_S) * av.time_base), backward=True)
     first_s: float | None = None
-    last_s = 0.0
+    last_s = held_s = 0.0
     waiting: list[Any] = []
     for packet in reader.demux([stream for stream in (video, audio) if stream]):
         if packet.pts is None or packet.dts is None:
@@ -132,8 +136,9 @@ def _copy(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[float
                 )
             if at_s < first_s:
                 continue  # frames that lean on the keyframe before
-            if float(packet.dts * packet.time_base) - origin_s >= end_s - SLACK_S:
-                break
+            held_s = max(held_s, at_s)
+            if float(packet.dts * packet.time_base) - origin_s >= end_s - SLACK_S and at_s >= held_s:
+                break  # what comes later in the file but is shown before a frame that is held still belongs
             last_s = max(last_s, at_s + float((packet.duration or 0) * packet.time_base))
         elif first_s is None:
             waiting.append(packet)
@@ -169,6 +174,7 @@ def _encode(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[flo
     reader.seek(int((start_s + origin_s + SLACK_S) * av.time_base), backward=True)
     first_s: float | None = None
     last_s, samples = 0.0, 0
+    last_pts: int | None = None
     over = {True: False} if audio is None else {True: False, False: False}  # is video -> its end was reached
     for frame in reader.decode([stream for stream in (video, audio) if stream]):
         if frame.pts is None:
@@ -184,12 +190,12 @@ def _encode(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[flo
             continue
         if is_video:
             first_s = at_s if first_s is None else first_s
-            last_s = at_s + float(1 / (video.average_rate or 25))
+            pts = frame.pts - round((first_s + origin_s) / frame.time_base)
+            if last_pts is not None and pts <= last_pts:
+                continue  # some files show two frames at one time, or go back
+            last_pts, last_s = pts, at_s + float(1 / (video.average_rate or 25))
             image = frame.reformat(made.width, made.height, "yuv420p")
-            image.pts, image.time_base = (
-                frame.pts - round((first_s + origin_s) / frame.time_base),
-                frame.time_base,
-            )
+            image.pts, image.time_base = pts, frame.time_base
             writer.mux(made.encode(image))
         elif sound is not None:
             frame.pts, frame.time_base = samples, Fraction(1, frame.sample_rate)
