@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QProcess, QUrl
+from PySide6.QtCore import QObject, QPoint, QProcess, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence, QUndoStack
 from PySide6.QtWidgets import QMenu, QWidget
 
 from app.gui.bridge import Bridge
 from app.gui.captions_panel import CaptionsPanel
 from app.gui.dialogs import CaptionDialog
+from app.gui.exporting import Exporting
 from app.gui.notice import Notice
 from app.gui.preview import Preview
 from app.gui.records import Trouble, clock
@@ -21,9 +22,6 @@ from m2hf_core.records import CaptionAnswer, SearchAnswer, SearchHit
 
 if TYPE_CHECKING:
     from app.services.library import Library
-    from app.services.searching import Searcher
-
-SIMILAR = 50
 
 
 class Actions(QObject):
@@ -35,11 +33,12 @@ class Actions(QObject):
         bridge: Bridge,
         preview: Preview,
         notice: Notice,
+        exporting: Exporting,
         show_similar: Callable[[SearchHit, SearchAnswer], None],
     ) -> None:
         super().__init__(window)
         self._window, self._bridge, self._preview, self._notice = window, bridge, preview, notice
-        self._show_similar = show_similar
+        self._show_similar, self._exporting = show_similar, exporting
         self.undo_stack = QUndoStack(self)
         self.captions: CaptionsPanel = preview.captions
         self.play = self._action(self.tr("Play"), preview.play_or_pause, "")
@@ -50,13 +49,15 @@ class Actions(QObject):
         self.open = self._action(self.tr("Open in another player"), self.open_file, "Ctrl+O")
         self.copy_path = self._action(self.tr("Copy path"), self._copy_path, "Ctrl+Shift+C")
         self.copy_time = self._action(self.tr("Copy time"), self._copy_time, "Ctrl+T")
+        self.export = self._action(self.tr("Export…"), self.export_menu, "E")
         self.undo = self.undo_stack.createUndoAction(self, self.tr("Undo"))
         self.undo.setShortcut(QKeySequence.StandardKey.Undo)
         self.redo = self.undo_stack.createRedoAction(self, self.tr("Redo"))
         self.redo.setShortcut(QKeySequence.StandardKey.Redo)
-        window.addActions([*self.all(), self.undo, self.redo])
+        window.addActions([*self.all(), self.export, self.undo, self.redo])
         preview.captions_wanted.connect(self.find_captions.trigger)
         preview.similar_wanted.connect(self.find_similar.trigger)
+        preview.export_wanted.connect(self.export.trigger)
         self.captions.judged.connect(self.judge)
         self.show_hit(None)
 
@@ -79,10 +80,17 @@ class Actions(QObject):
         for group in (self.all()[:1], self.all()[1:4], self.all()[4:]):
             menu.addActions(group)
             menu.addSeparator()
+        menu.addMenu(self._exporting.menu(menu))
         return menu
 
+    def export_menu(self) -> None:
+        """The formats, above the button below the player."""
+        menu = self._exporting.menu(self._window)
+        button = self._preview.buttons["export"]
+        menu.popup(button.mapToGlobal(QPoint(0, -menu.sizeHint().height())))
+
     def show_hit(self, hit: SearchHit | None) -> None:
-        for action in self.all():
+        for action in (*self.all(), self.export):
             action.setEnabled(hit is not None)
 
     def similar_captions(self) -> None:
@@ -109,12 +117,9 @@ class Actions(QObject):
         if hit is None:
             return
 
-        def find(searcher: Searcher) -> SearchAnswer:
-            from app.services.similar import find_similar
-
-            return find_similar(searcher, f"{hit.video}@{hit.best_s}", k=SIMILAR)
-
-        self._bridge.with_searcher(find, lambda answer: self._show_similar(hit, answer), self._tell)
+        self._bridge.similar_moments(
+            hit.video, hit.best_s, lambda answer: self._show_similar(hit, answer), self._tell
+        )
 
     def add_caption(self) -> CaptionDialog | None:
         """Ask for a sentence; adding it can be undone."""

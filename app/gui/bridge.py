@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,11 +21,12 @@ from PySide6.QtGui import QImage, QImageReader
 from app.gui.records import Ask, Moment, Trouble, Work
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
-from m2hf_core.records import CaptionAnswer
+from m2hf_core.records import CaptionAnswer, SearchAnswer
 
 if TYPE_CHECKING:
     from app.services.background import Background, BackgroundSnapshot
     from app.services.captions import CaptionSearch
+    from app.services.errands import Errands
     from app.services.library import Library
     from app.services.live import LiveSearch
     from app.services.searching import Searcher
@@ -34,7 +35,9 @@ T = TypeVar("T")
 LOOK_EVERY_MS = 100
 OVERVIEW_EVERY_MS = 1000
 """How often the panels follow while indexing changes the library."""
-CAPTIONS = 20
+CAPTIONS, SIMILAR = 20, 50
+PICTURE_SIDE = 480
+"""Pixels: a card is 240 wide, on a screen of twice the density."""
 HITS = 500
 """How many moments a search brings; what lies beyond is not ranked among all."""
 log = logging.getLogger(__name__)
@@ -78,6 +81,7 @@ class Bridge(QObject):
         self._captions: CaptionSearch | None = None
         """Only for the search thread."""
         self._opener = threading.Thread(target=self._open_search, name="opening", daemon=True)
+        self._errands: Errands | None = None
         self._background: Background | None = None
         self._seen: BackgroundSnapshot | None = None
         self._figures: tuple[int, ...] = ()
@@ -95,6 +99,8 @@ class Bridge(QObject):
 
     def stop(self) -> None:
         """End every thread. Indexing stops at the next batch; what was finished stays."""
+        if self._stopped:
+            return
         self._stopped = True
         self._look.stop()
         self._refresh.stop()
@@ -104,6 +110,8 @@ class Bridge(QObject):
             self._background.stop(None)
         if self._search is not None:
             self._search.close()
+        if self._errands is not None:
+            self._errands.close()
         self._desk.submit(self._open.close)
         self._desk.shutdown(wait=True)
         self._pictures.shutdown(wait=True, cancel_futures=True)
@@ -154,6 +162,26 @@ class Bridge(QObject):
 
         self.with_searcher(find, then, sorry)
 
+    def similar_moments(
+        self,
+        video: Path,
+        at_s: float,
+        then: Callable[[SearchAnswer], None],
+        sorry: Callable[[Trouble], None],
+    ) -> None:
+        """Moments that look, sound and move like one."""
+
+        def find(searcher: Searcher) -> SearchAnswer:
+            from app.services.similar import find_similar
+
+            errands = self._errands
+            assert errands is not None, "errands are there before the search is"
+            return find_similar(
+                searcher, f"{video}@{at_s}", lambda path: errands.encode_image(path).result(), k=SIMILAR
+            )
+
+        self.with_searcher(find, then, sorry)
+
     def ask(self, ask: Ask) -> None:
         """Search. A wish that has not begun yet is replaced by this one."""
         if self._search is None:
@@ -179,6 +207,9 @@ class Bridge(QObject):
         """In a thread of its own, because it imports torch."""
         try:
             library = self._desk.submit(self._opened).result()
+            from app.services.errands import Errands
+
+            self._errands = Errands(self.data_dir, self._preset)
             from app.services.background import Background
             from app.services.live import LiveSearch
 
@@ -241,13 +272,32 @@ class Bridge(QObject):
             self._pictures.submit(self._fetch_picture, moment)
 
     def _fetch_picture(self, moment: Moment) -> None:
+        """On the pictures' thread: ask for the frame itself."""
+        if self._errands is None:
+            self._show_poster(moment)
+            return
+        future = self._errands.thumbnail(moment.video, moment.at_s, PICTURE_SIDE)
+        future.add_done_callback(lambda done: self._take_picture(moment, done))
+
+    def _take_picture(self, moment: Moment, done: Future[Path]) -> None:
+        """On the errands' thread. A frame that cannot be had is replaced by the video's poster."""
+        if done.cancelled() or self._stopped:
+            return
+        if done.exception() is None:
+            self.pictured.emit(moment, QImageReader(str(done.result())).read())
+        else:
+            log.info("no picture of %s: %s", moment, done.exception())
+            with suppress(RuntimeError):  # the window is closing
+                self._pictures.submit(self._show_poster, moment)
+
+    def _show_poster(self, moment: Moment) -> None:
         from app.services.overview import poster_of
 
         image = QImage()
         try:
             poster = self._desk.submit(lambda: poster_of(self._opened(), moment.video)).result()
-        except (KnownError, RuntimeError) as error:  # the library cannot be read, or the window is closing
-            log.info("no picture of %s: %s", moment.video, error)
+        except (KnownError, RuntimeError, CancelledError) as error:  # no library, or the window is closing
+            log.info("no poster of %s: %s", moment.video, error)
         else:
             if poster is not None:
                 image = QImageReader(str(poster)).read()

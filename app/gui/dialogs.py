@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -38,23 +39,36 @@ class SettingsDialog(QDialog):
     def __init__(self, described: Sequence[Document], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Settings"))
-        self.setMinimumWidth(130 * STEP)
+        self.resize(160 * STEP, 150 * STEP)
         self.fields: dict[str, QComboBox | QLineEdit] = {}
         form = QFormLayout()
         form.setVerticalSpacing(2 * STEP)
         form.setHorizontalSpacing(4 * STEP)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignTop)
         for setting in described:
             name = str(setting["id"])
             field = self._field(name, setting)
             field.setAccessibleName(name)
             self.fields[name] = field
-            form.addRow(name.replace("_", " ").capitalize(), field)
-            form.addRow("", muted(str(setting["help"])))
+            explained = QWidget()
+            column = QVBoxLayout(explained)
+            column.setContentsMargins(0, 0, 0, 2 * STEP)
+            column.setSpacing(STEP)
+            column.addWidget(field)
+            column.addWidget(muted(str(setting["help"])))
+            form.addRow(name.replace("_", " ").capitalize(), explained)
         self.trouble = muted("")
         self.trouble.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
-        layout.addLayout(form)
+        fields = QWidget()
+        fields.setObjectName("panel")
+        fields.setLayout(form)
+        area = QScrollArea()
+        area.setObjectName("panel")
+        area.setWidgetResizable(True)
+        area.setWidget(fields)
+        layout.addWidget(area, 1)
         layout.addWidget(self.trouble)
         layout.addWidget(closing(self))
 
@@ -132,6 +146,7 @@ class TableDialog(QDialog):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.note = muted("")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QIcon, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.gui.actions import Actions
 from app.gui.bridge import Bridge
 from app.gui.empty import EmptyState
+from app.gui.exporting import Exporting
 from app.gui.icons import icon
 from app.gui.library_panel import LibraryPanel
 from app.gui.notice import Notice
@@ -74,7 +74,10 @@ class MainWindow(QMainWindow):
         self.empty = EmptyState()
         self.notice = Notice()
         self.offices = Offices(self, bridge, self.notice)
-        self.actions_here = Actions(self, bridge, self.preview, self.notice, self._show_similar)
+        self.exporting = Exporting(self, bridge, self.notice, self._chosen_hits)
+        self.actions_here = Actions(
+            self, bridge, self.preview, self.notice, self.exporting, self._show_similar
+        )
         self._pages = QStackedWidget()
         self._assemble()
         self._connect()
@@ -100,10 +103,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._pages, 1)
-        told = QHBoxLayout()
-        told.setContentsMargins(4 * STEP, 0, 4 * STEP, 0)
-        told.addWidget(self.notice)
-        column.addLayout(told)
+        column.addWidget(self.notice)
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.setHandleWidth(1)
         for widget in (self.library, middle, self.preview):
@@ -304,6 +304,10 @@ class MainWindow(QMainWindow):
         self.receipt.setText("\n".join((self.tr("Moments like {}").format(place), *answer.notes)))
         self.receipt.show()
         self._show_middle()
+
+    def _chosen_hits(self) -> tuple[SearchAnswer | None, list[SearchHit]]:
+        rows = sorted(index.row() for index in self.results.selectionModel().selectedIndexes())
+        return self.answer, [hit for row in rows if (hit := self.results.results.hit(row)) is not None]
 
     def _hit_menu(self, at: QPoint) -> None:
         if self.results.indexAt(at).isValid():

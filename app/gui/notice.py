@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.gui.theme import STEP
 
 STAYS_MS = 8000
 
 
-class Notice(QFrame):
-    """Below the results; nothing waits for it."""
+class Notice(QWidget):
+    """Below the results; nothing waits for it. Its margins come and go with it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("notice")
+        frame = QFrame()
+        frame.setObjectName("notice")
+        around = QVBoxLayout(self)
+        around.setContentsMargins(4 * STEP, STEP, 4 * STEP, 3 * STEP)
+        around.addWidget(frame)
         self.words = QLabel()
         self.words.setWordWrap(True)
         self.button = QPushButton()
         self.button.setObjectName("link")
         self.button.clicked.connect(self._act)
         self._action: Callable[[], None] | None = None
-        layout = QHBoxLayout(self)
+        layout = QHBoxLayout(frame)
         layout.setContentsMargins(3 * STEP, 2 * STEP, 3 * STEP, 2 * STEP)
         layout.setSpacing(3 * STEP)
         layout.addWidget(self.words, 1)

@@ -94,6 +94,7 @@ class Preview(QWidget):
 
     captions_wanted = Signal()
     similar_wanted = Signal()
+    export_wanted = Signal()
 
     def __init__(self, theme: Theme, thumbnails: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -230,6 +231,7 @@ class Preview(QWidget):
         for key, text, signal in (
             ("captions", self.tr("Similar captions"), self.captions_wanted),
             ("similar", self.tr("Similar moments"), self.similar_wanted),
+            ("export", self.tr("Export…"), self.export_wanted),
         ):
             button = QPushButton(text)
             button.clicked.connect(signal)

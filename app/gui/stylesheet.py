@@ -33,6 +33,7 @@ QPushButton:disabled {{ color: {muted}; }}
 QPushButton#main {{ background: {button}; border: 1px solid {button}; color: #FFFFFF; padding: 6px 16px; }}
 QPushButton#link {{ background: transparent; border: none; color: {link}; padding: 4px 0; text-align: left; }}
 QPushButton#link:hover, QPushButton#link:focus {{ text-decoration: underline; }}
+QPushButton#main:disabled {{ background: {raised}; border-color: {line}; color: {muted}; }}
 QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px;
     color: {muted}; }}
 QToolButton:hover {{ background: {raised}; color: {text}; }}
@@ -68,6 +69,13 @@ QCheckBox {{ spacing: 8px; padding: 4px 8px; }}
 QCheckBox::indicator {{ width: 12px; height: 12px; border: 1px solid {muted}; border-radius: 7px; }}
 QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent};
     image: url("{icons}/tick.svg"); }}
+QRadioButton {{ spacing: 8px; padding: 4px 0; }}
+QRadioButton::indicator {{ width: 12px; height: 12px; border: 1px solid {muted}; border-radius: 7px; }}
+QRadioButton::indicator:checked {{ background: {accent}; border-color: {accent}; }}
+QRadioButton:focus {{ color: {accent}; }}
+QListWidget#boxed {{ background: {ground}; border: 1px solid {line}; border-radius: 5px; padding: 4px; }}
+QTableView::item {{ padding: 4px 8px; }}
+QTableView::item:selected {{ background: {raised}; color: {text}; }}
 QCheckBox:focus {{ color: {accent}; }}
 QProgressBar {{ background: {line}; border: none; border-radius: 2px; }}
 QProgressBar::chunk {{ background: {accent}; border-radius: 2px; }}

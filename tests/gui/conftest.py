@@ -15,17 +15,18 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("PySide6.QtWidgets", reason="the window's libraries are not installed")
 
-from PySide6.QtGui import QColor, QImage  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication
 
-from app.gui.bridge import Bridge  # noqa: E402
-from app.gui.main_window import MainWindow  # noqa: E402
-from app.gui.records import Ask, Moment  # noqa: E402
-from app.gui.session import Session  # noqa: E402
-from app.gui.start import make_application  # noqa: E402
-from app.gui.theme import Theme  # noqa: E402
-from app.services.views import FolderView, Overview  # noqa: E402
-from m2hf_core.records import (  # noqa: E402
+from app.gui.bridge import Bridge
+from app.gui.main_window import MainWindow
+from app.gui.records import Ask, Moment, Trouble
+from app.gui.session import Session
+from app.gui.start import make_application
+from app.gui.theme import Theme
+from app.services.views import FolderView, Overview
+from m2hf_core.errors import KnownError
+from m2hf_core.records import (
     BRANCHES,
     Branch,
     BranchHit,
@@ -46,10 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def qapp(qapp_args: list[str]) -> Iterator[QApplication]:
-    """The program's own application object, with the theme as it ships."""
-    application = make_application()
-    yield application
+def qapp() -> QApplication:
+    """The program's own application object."""
+    return make_application()
 
 
 @pytest.fixture(scope="session")
@@ -147,13 +147,21 @@ class StillBridge(Bridge):
             then(None)
 
     def with_searcher(self, operation: Any, then: Any, sorry: Any = None) -> None:
-        if operation.__name__ == "curves":
-            then({b.value: [(t / 2, math.sin(t / 5) ** 2) for t in range(120)] for b in BRANCHES})
+        then({b.value: [(t / 2, math.sin(t / 5) ** 2) for t in range(120)] for b in BRANCHES})
+
+    def run_long(self, operation: Any, progress: Any, then: Any, sorry: Any) -> None:
+        try:
+            found = operation(progress)
+        except KnownError as error:
+            sorry(Trouble.of(error))
         else:
-            then(make_answer("like this", 5))
+            then(found)
 
     def similar_captions(self, video: Path, at_s: float, then: Any, sorry: Any) -> None:
         then(CaptionAnswer(video, 0.0, 9.0, CAPTIONS))
+
+    def similar_moments(self, video: Path, at_s: float, then: Any, sorry: Any) -> None:
+        then(make_answer("like this", 5))
 
     def with_background(self, wish: Any, then: Any = None, sorry: Any = None) -> None:
         future = wish(self.background)

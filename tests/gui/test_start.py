@@ -1,0 +1,56 @@
+"""Starting: what is imported, what is said without a screen, and one window per library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import gui
+from app.cli.main import build_parser
+from app.gui.start import Doorbell
+from m2hf_core.errors import KnownError
+
+HEAVY = ("torch", "sqlalchemy", "numpy", "cv2", "av", "open_clip")
+
+
+def test_the_window_is_there_before_torch() -> None:
+    code = f"import sys, app.gui.start; print([m for m in {HEAVY!r} if m in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert told.stdout.split("\n")[-2] == "[]"
+
+
+def test_without_a_command_the_window_is_meant() -> None:
+    args = build_parser().parse_args([])
+    assert args.run is gui.run
+    assert (args.data_dir, args.preset) == (None, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a screen")
+def test_without_a_screen_it_is_said_in_a_sentence(monkeypatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(KnownError, match="no screen"):
+        gui.show(None)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert gui.has_screen()
+
+
+def test_the_second_start_rings_at_the_first(qtbot, qapp, tmp_path) -> None:
+    first, second, other = Doorbell(tmp_path), Doorbell(tmp_path), Doorbell(tmp_path / "other")
+    assert not first.ring(), "nobody is there yet"
+    assert first.listen()
+    with qtbot.waitSignal(first.rung, timeout=5000):
+        assert second.ring()
+    assert not other.ring(), "another library has a window of its own"
+    first.close()
+    assert not second.ring()
