@@ -40,6 +40,57 @@ def add(subparsers: Subparsers) -> None:
     )
     extraction.set_defaults(run=run_extract)
 
+    searching = add_command(
+        actions,
+        "search",
+        "what searching costs, and what its shortcuts lose",
+        "m2hf-app bench search --clips 1000,10000 --json",
+    )
+    searching.add_argument(
+        "--clips", type=sizes, default=(1000, 10_000), metavar="N,N", help="sizes of the galleries to make"
+    )
+    searching.add_argument("--queries", type=int, default=200, metavar="N", help="queries per size")
+    searching.add_argument(
+        "--exhaustive", type=int, default=20, metavar="N", help="queries compared with scoring every clip"
+    )
+    searching.add_argument(
+        "--compare", action="store_true", help="also numpy, faiss-cpu and usearch where they are installed"
+    )
+    searching.add_argument("--towers", action="store_true", help="also text towers, with random weights")
+    searching.add_argument("--seed", type=int, default=1, help="what the galleries are drawn from")
+    searching.add_argument(
+        "--dir",
+        type=Path,
+        help="where the galleries lie meanwhile: 5 GB for 100,000 clips (default: temporary)",
+    )
+    searching.set_defaults(run=run_search)
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """`1000,10000` as numbers of clips."""
+    found = tuple(int(part) if part.strip().isdecimal() else 0 for part in text.split(","))
+    if min(found) < 10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of sizes of 10 clips or more")
+    return found
+
+
+def run_search(args: argparse.Namespace) -> int:
+    from app.services.bench_search import bench_search
+
+    with shown_progress() as progress:
+        document = bench_search(
+            args.clips,
+            queries=args.queries,
+            exhaustive=args.exhaustive,
+            compare=args.compare,
+            towers=args.towers,
+            seed=args.seed,
+            folder=args.dir,
+            progress=progress,
+        )
+    print_json(document)
+    return 0
+
 
 def positive_seconds(text: str) -> float:
     seconds = float(text)

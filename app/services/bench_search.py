@@ -1,0 +1,302 @@
+"""What searching costs on this machine: the engine's stages, what its shortcuts lose, and other libraries beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.services.bench_indexes import compare_indexes
+from m2hf_core.index import MappedIndex, Part
+from m2hf_core.model.bench import machine
+from m2hf_core.progress import Progress
+from m2hf_core.records import FUSIONS
+from m2hf_core.search.bench_world import FRAMES, WIDTH, World, make_gallery, make_queries
+from m2hf_core.search.engine import fuse_lanes
+from m2hf_core.search.gallery import Gallery
+from m2hf_core.search.lanes import PER_LANE, EncodedQuery, score_lanes
+
+HITS = 50
+WARM_UP = 5
+CANDIDATES_ONLY_FROM = 300_000
+"""Larger galleries are measured in their candidate stage alone: their frames would take 37 GB a million."""
+POOLS = (25, 50, 100, 200, 400)
+TARGETS = {
+    "engine_p95_ms_at_100000": 40,
+    "while_indexing_p95_ms": 100,
+    "anonymous_mb_at_100000": 700,
+    "overlap_at_10": 0.99,
+    "tower_ms_vit_b_8_tokens": 20,
+    "tower_ms_pe_core_b_8_tokens": 65,
+}
+
+
+def bench_search(
+    sizes: Sequence[int],
+    *,
+    queries: int,
+    exhaustive: int,
+    compare: bool,
+    towers: bool,
+    seed: int,
+    folder: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Measure galleries of these sizes, below `folder` (default: the system's place for temporary files).
+
+    `exhaustive`: queries whose answer is compared with scoring every clip exactly. `compare`: other index libraries
+    on the same vectors, those that are installed. `towers`: text towers with random weights.
+    """
+    figures: dict[str, Any] = {}
+    against: dict[str, Any] = {"targets": TARGETS}
+    for clips in sizes:
+        world = World.draw(clips, seed)
+        with tempfile.TemporaryDirectory(prefix="m2hf-bench-", dir=folder) as room:
+            if clips >= CANDIDATES_ONLY_FROM:
+                figures[str(clips)] = _candidate_stage(world, clips, Path(room), queries, progress)
+            else:
+                figures[str(clips)] = _engine(world, clips, Path(room), queries, exhaustive, progress)
+        if compare:
+            progress.start(f"compare {clips}")
+            against[str(clips)] = compare_indexes(np.concatenate(list(world.vectors(clips))), seed)
+    if towers:
+        progress.start("text towers")
+        figures["text_towers"] = text_towers()
+    return {
+        "machine": {**machine(), "cores": os.cpu_count(), "load": _load()},
+        "sizes": {
+            "clips": list(sizes),
+            "width": WIDTH,
+            "frames": FRAMES,
+            "queries": queries,
+            "hits": HITS,
+            "seed": seed,
+        },
+        "figures": figures,
+        "against": against,
+    }
+
+
+def _engine(
+    world: World, clips: int, room: Path, count: int, exhaustive: int, progress: Progress
+) -> dict[str, Any]:
+    before = memory_mb()
+    gallery = make_gallery(world, clips, room, progress)
+    queries = make_queries(world, gallery, count + WARM_UP)
+    gallery_mb = memory_mb()["anonymous"] - before["anonymous"]
+    progress.start(f"search {clips}", count, "queries")
+    took, busy, pools = _timed(gallery, queries, progress)
+    found: dict[str, Any] = {
+        "engine_ms": percentiles(took),
+        "engine_processor_ms": percentiles(busy),
+        "stages_ms": _stages(gallery, queries[: min(50, count)]),
+        "pool_clips": round(float(np.mean(pools)), 1),
+        "fuse_again_ms": percentiles(_fused_again(gallery, queries[: min(50, count)])),
+    }
+    with burning(os.cpu_count() or 1):
+        found["while_indexing_ms"] = percentiles(
+            _timed(gallery, queries[: min(100, count) + WARM_UP], progress)[0]
+        )
+    after = memory_mb()
+    found["memory_mb"] = {
+        "anonymous_of_engine": round(after["anonymous"] - before["anonymous"]),
+        "of_which_gallery": round(gallery_mb),
+        "mapped": round(after["mapped"]),
+        "resident": round(after["resident"]),
+    }
+    if exhaustive:
+        found["overlap_at_10"] = _overlap(gallery, queries[:exhaustive], progress)
+    return found
+
+
+def _timed(
+    gallery: Gallery, queries: Sequence[EncodedQuery], progress: Progress
+) -> tuple[list[float], list[float], list[int]]:
+    """Per query after warming up, from its encoding to hits with receipts: (milliseconds, the same of processor time
+    over all threads, which other programs do not touch, clips in its pool)."""
+    took, busy, pools = [], [], []
+    for query in queries:
+        began, worked = time.perf_counter(), time.process_time()
+        scored = score_lanes(gallery, query, {})
+        fuse_lanes(gallery, scored, k=HITS, fusion="mmbf")
+        took.append(1000 * (time.perf_counter() - began))
+        busy.append(1000 * (time.process_time() - worked))
+        pools.append(len(gallery) if scored.pool is None else int(scored.pool.sum()))
+        progress.advance()
+    return took[WARM_UP:], busy[WARM_UP:], pools[WARM_UP:]
+
+
+def _stages(gallery: Gallery, queries: Sequence[EncodedQuery]) -> dict[str, float]:
+    """Median milliseconds of what a query is made of."""
+    stages: dict[str, list[float]] = {
+        name: [] for name in ("candidates", "exact_scores", "fusion_and_receipts")
+    }
+    for query in queries:
+        began = time.perf_counter()
+        for branch, reading in query.dense.items():
+            gallery.encoded.index[branch].search(reading.vector, PER_LANE)
+        middle = time.perf_counter()
+        scored = score_lanes(gallery, query, {})
+        scored_at = time.perf_counter()
+        fuse_lanes(gallery, scored, k=HITS, fusion="mmbf")
+        stages["candidates"].append(middle - began)
+        stages["exact_scores"].append(scored_at - middle - (middle - began))
+        stages["fusion_and_receipts"].append(time.perf_counter() - scored_at)
+    return {name: round(1000 * float(np.median(values)), 2) for name, values in stages.items()}
+
+
+def _fused_again(gallery: Gallery, queries: Sequence[EncodedQuery]) -> list[float]:
+    """What switching a branch costs."""
+    took = []
+    for query in queries:
+        scored = score_lanes(gallery, query, {})
+        began = time.perf_counter()
+        fuse_lanes(gallery, scored, k=HITS, fusion="mmbf", branches=("visual", "motion", "speech"))
+        took.append(1000 * (time.perf_counter() - began))
+    return took
+
+
+def _overlap(
+    gallery: Gallery, queries: Sequence[EncodedQuery], progress: Progress
+) -> dict[str, dict[str, float]]:
+    """Fusion -> candidates per lane -> the share of the exhaustive first ten that the pool's first ten hold."""
+    progress.start(f"exhaustive {len(gallery)}", len(queries), "queries")
+    shares: dict[str, dict[str, list[float]]] = {
+        fusion: {str(size): [] for size in POOLS} for fusion in FUSIONS
+    }
+    for query in queries:
+        whole = score_lanes(gallery, query, {}, per_lane=len(gallery))
+        pooled = {size: score_lanes(gallery, query, {}, per_lane=size) for size in POOLS}
+        for fusion in FUSIONS:
+            truth = {hit.clip_id for hit in fuse_lanes(gallery, whole, k=10, fusion=fusion)}
+            for size, scored in pooled.items():
+                found = {hit.clip_id for hit in fuse_lanes(gallery, scored, k=10, fusion=fusion)}
+                shares[fusion][str(size)].append(len(found & truth) / max(len(truth), 1))
+        progress.advance()
+    return {
+        fusion: {size: round(float(np.mean(values)), 4) for size, values in by_size.items()}
+        for fusion, by_size in shares.items()
+    }
+
+
+def _candidate_stage(world: World, clips: int, room: Path, count: int, progress: Progress) -> dict[str, Any]:
+    """The exact product over one branch's vectors on disk."""
+    progress.start("render", clips, "clips")
+    path = room / "pooled.npy"
+    made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(clips, WIDTH))
+    start = 0
+    for rows in world.vectors(clips):
+        made[start : start + len(rows)] = rows
+        start += len(rows)
+        progress.advance(len(rows))
+    made.flush()
+    del made
+    before = memory_mb()
+    mapped = np.asarray(np.load(path, mmap_mode="r"))
+    places = np.arange(clips, dtype=np.int64)
+    index = MappedIndex(WIDTH, places + 1, [Part(mapped, places)])
+    rng = np.random.default_rng(world.seed)
+    wanted = world.around(rng, mapped[rng.integers(clips, size=min(count, 30) + WARM_UP)], 1.5)
+    took = []
+    for query in wanted:
+        began = time.perf_counter()
+        index.search(query, PER_LANE)
+        took.append(1000 * (time.perf_counter() - began))
+    after = memory_mb()
+    return {
+        "one_branch_candidates_ms": percentiles(took[WARM_UP:]),
+        "memory_mb": {
+            "anonymous_of_engine": round(after["anonymous"] - before["anonymous"]),
+            "mapped": round(after["mapped"]),
+        },
+    }
+
+
+def text_towers() -> dict[str, Any]:
+    """Milliseconds of one text of 8 tokens, float32 and bfloat16, with random weights; the scorer's heads come on top."""
+    import open_clip
+    import torch
+    from open_clip.model import CLIPTextCfg, _build_text_tower
+
+    from m2hf_core.text.tower import TowerModules
+
+    found: dict[str, Any] = {}
+    for name in ("ViT-B-16", "PE-Core-B-16"):
+        config = open_clip.get_model_config(name)
+        assert config is not None
+        text = _build_text_tower(config["embed_dim"], CLIPTextCfg(**config["text_cfg"]))
+        tower = TowerModules(text, config["text_cfg"]).eval()
+        ids = torch.zeros(1, int(config["text_cfg"]["context_length"]), dtype=torch.long)
+        ids[0, :8] = torch.tensor([49406, 320, 1929, 5324, 525, 320, 2117, 49407])
+        for kind, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+            tower.to(dtype)
+            with torch.inference_mode():
+                took = []
+                for _ in range(25):
+                    began = time.perf_counter()
+                    tower(ids)
+                    took.append(1000 * (time.perf_counter() - began))
+            found.setdefault(name, {})[kind] = percentiles(took[WARM_UP:])
+    return found
+
+
+def percentiles(took: Sequence[float]) -> dict[str, float]:
+    """Of milliseconds; `best` is the run that the rest of the machine disturbed least."""
+    values = np.percentile(took, [50, 95, 99])
+    return {
+        "p50": round(values[0], 2),
+        "p95": round(values[1], 2),
+        "p99": round(values[2], 2),
+        "best": round(min(took), 2),
+    }
+
+
+def memory_mb() -> dict[str, float]:
+    """This process: anonymous (its own) and mapped (files, which the system may drop) resident memory. Linux only."""
+    rollup = Path("/proc/self/smaps_rollup")
+    if not rollup.is_file():
+        return {"anonymous": float("nan"), "mapped": float("nan"), "resident": float("nan")}
+    fields = {
+        line.partition(":")[0]: int(line.split()[1]) / 1024
+        for line in rollup.read_text(encoding="ascii").splitlines()
+        if line.endswith("kB")
+    }
+    return {
+        "anonymous": fields["Anonymous"],
+        "mapped": fields["Rss"] - fields["Anonymous"],
+        "resident": fields["Rss"],
+    }
+
+
+@contextmanager
+def burning(processes: int) -> Iterator[None]:
+    """As many processes at the workers' low priority, each multiplying matrices without end, as extraction does."""
+    code = (
+        "import os\nif os.name == 'posix': os.nice(19)\nimport numpy\n"
+        "x = numpy.ones((512, 512), numpy.float32)\nwhile True: x @ x"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment)  # noqa: S603 - our own words
+        for _ in range(processes)
+    ]
+    try:
+        time.sleep(2)  # until they are past their imports
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def _load() -> float | None:
+    """Programs that wanted a core in the last minute: a figure above the cores says that others were measured too."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
