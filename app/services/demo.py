@@ -13,21 +13,24 @@ from pathlib import Path
 import numpy as np
 
 from app.services.indexing import index_folders
-from app.services.library import open_library
+from app.services.library import Library, open_library
+from app.services.scorers import import_scorer
 from app.services.searching import Searcher, open_searcher
-from m2hf_core.config.paths import open_paths
+from m2hf_core.config.paths import open_paths, resources_dir
 from m2hf_core.errors import KnownError
 from m2hf_core.model.metrics import tables, text_to_video
 from m2hf_core.progress import Progress
 from m2hf_core.records import BRANCHES, SearchAnswer
 from m2hf_core.search.lanes import score_lanes
 from m2hf_core.store import captions as bank
+from m2hf_core.store import scorers
 from m2hf_core.store.captions import NewCaption
 from m2hf_core.synthetic import captions, demo_set
 from m2hf_core.synthetic.files import render_library
 
 CLIPS, QUERIES = 48, 24
 HITS_SHOWN = 3
+SCORER_NAME = "scorer.safetensors"
 BANK_SEED = 1000
 """The bank's captions are drawn apart from the queries, so that no query finds itself."""
 
@@ -71,6 +74,7 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> DemoReport:
         with library.store.library.writing() as session:
             texts = [caption.text for spec in drawn.specs for caption in captions(spec, 2, seed=BANK_SEED)]
             bank.add_captions(session, (NewCaption(text, "demo") for text in texts))
+        wake_branches(library)
         seconds["index"] = time.monotonic() - began
         began = time.monotonic()
         progress.start("search", len(drawn.queries), "queries")
@@ -83,6 +87,17 @@ def run_demo(folder: Path, seed: int, progress: Progress) -> DemoReport:
         t2v = tables_of(searcher, [query.caption.text for query in drawn.queries], truths)
         seconds["search"] = time.monotonic() - began
     return DemoReport(seed, seconds, answers, truths, t2v)
+
+
+def wake_branches(library: Library) -> None:
+    """Let the shipped scorer answer, so that sound and movement take part.
+
+    It was trained with the demo's own weights and is refused with others (`BadModelFile`), so the self-test of new
+    scorers has nothing to ask here.
+    """
+    known = import_scorer(library, resources_dir() / "demo" / SCORER_NAME)
+    with library.store.library.writing() as session:
+        scorers.activate(session, str(known["id"]))
 
 
 def tables_of(searcher: Searcher, texts: Sequence[str], truths: Sequence[Path]) -> dict[str, object]:

@@ -13,22 +13,25 @@ def test_one_seed_end_to_end(run, tmp_path) -> None:
     assert document["queries"] == len(document["search"]) == 24
     assert set(document["seconds"]) == {"render", "index", "search"}
     t2v = document["t2v"]
-    assert set(t2v["branches"]) == {"visual", "speech"}, "audio and motion wait for a trained scorer"
+    assert set(t2v["branches"]) == {"visual", "audio", "motion", "speech"}
     for recall in RECALLS:
         assert t2v["oracle"][recall] >= t2v["honest"][recall] >= t2v["pessimistic"][recall]
     chance = 100 / 48
-    assert t2v["branches"]["visual"]["R@1"] > 5 * chance
+    for branch in ("visual", "audio", "motion"):
+        assert t2v["branches"][branch]["R@1"] > 5 * chance
     assert t2v["honest"]["R@1"] > max(branch["R@1"] for branch in t2v["branches"].values())
     for answer in document["search"]:
         assert answer["preset"] == "demo"
         assert answer["gallery"] == {"videos": 48, "clips": 48}
-        assert "trained scorer" in answer["abstained"]["audio"]
+        assert answer["scorer"]["state"] == "trained"
+        assert set(answer["abstained"]) <= {"speech"}
         assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3]
         for hit in answer["hits"]:
             assert "name" not in hit["branches"], "file names of the demo say nothing"
-            assert set(hit["without"]) == set(hit["branches"]) - {"audio", "motion"} - (
-                {"speech"} if "speech" in answer["abstained"] else set()
-            )
+            assert set(hit["without"]) == set(hit["branches"]) - set(answer["abstained"])
+    hits = [hit for answer in document["search"] for hit in answer["hits"]]
+    assert any(hit["heard"] for hit in hits)
+    assert any(hit["moved"] for hit in hits)
     library = tmp_path / "seed-0" / "library"
     captions = run("captions", tmp_path / "seed-0" / "videos" / "clip_00003.mp4", "--preset", "demo", "--json",
                    "--data-dir", library).json  # fmt: skip
@@ -45,5 +48,5 @@ def test_fused_beats_each_branch_over_twenty_seeds(run, tmp_path) -> None:
     document = run("demo", "--headless", "--json", "--seeds", 20, "--dir", tmp_path).json
     assert [entry["seed"] for entry in document["seeds"]] == list(range(20))
     mean = document["mean"]
-    for branch in ("visual", "speech"):
+    for branch in ("visual", "audio", "motion", "speech"):
         assert mean["honest"]["R@1"] > mean["branches"][branch]["R@1"]
