@@ -111,8 +111,8 @@ def report(
         document["post"] = {post: _directions(scored, v2t, rounds, post)}
     if subsets:
         document["subsets"] = subset_rows(scored, rounds)
-    if scored.senses:
-        document["one_sense"] = one_sense_rows(scored)
+    if rows := one_sense_rows(scored):
+        document["one_sense"] = rows
     return document
 
 
@@ -192,7 +192,10 @@ def _choices(lanes: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def one_sense_rows(scored: Scored) -> list[Document]:
-    """Captions that appeal to one sense alone: what each branch, and each fusion, finds by them. Chance is 100 / V."""
+    """Captions that appeal to one sense alone: what each branch, and each fusion, finds by them. Chance is 100 / V.
+
+    Empty where the data set does not know, or has no such caption.
+    """
     found = []
     for sense in Branch:
         rows = np.asarray([i for i, senses in enumerate(scored.senses) if senses == {sense.value}], np.int64)
