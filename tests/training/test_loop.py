@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.parallel import DistributedDataParallel
 
 from m2hf_core.errors import DiskFull, Interrupted, KnownError, UsageError
 from m2hf_core.model.checkpoint import load_scorer
@@ -261,45 +265,38 @@ def test_parts_replay_their_dropout(data: PairedData) -> None:
     assert any(not torch.equal(without[name], grad) for name, grad in first.items())
 
 
-_TWO_PROCESSES = """
-import sys, torch, numpy as np
-import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
-sys.path.insert(0, {folder!r})
-from test_loop import made_data, moved_scorer
-from m2hf_core.training.batchsource import stored_batch
-from m2hf_core.training.contrast import Contrast
-from m2hf_core.training.order import own_part
-from m2hf_core.training.sides import PairEncoder
-from m2hf_core.training.stepping import backward
-
-rank, out = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method="file://" + out + ".meet", rank=rank, world_size=2)
-data, found = made_data(), {{}}
-for micro in (0, 4):
-    scorer = moved_scorer(data, dropout=0.0)
-    encoder = DistributedDataParallel(PairEncoder(scorer))
-    batch = stored_batch(data["train"], own_part(np.arange(0, 24, 2), rank, 2), "cpu")
-    backward(encoder, batch, Contrast(0.5, "min", 1e-3), micro, "cpu", bf16=False)
-    found[str(micro)] = {{k: v.grad for k, v in scorer.named_parameters() if v.grad is not None}}
-torch.save(found, out + str(rank))
-dist.destroy_process_group()
-"""
+def half_of_the_gradient(rank: int, folder: Path) -> None:
+    """One of two processes: half of the pairs, encoded at once and in micro-batches of four."""
+    torch.set_num_threads(1)  # a forked process has no threads to compute with
+    warnings.simplefilter("ignore")
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2)
+    data, found = made_data(), {}
+    for micro_batch in (0, 4):
+        scorer = moved_scorer(data, dropout=0.0)
+        encoder = DistributedDataParallel(PairEncoder(scorer))
+        batch = stored_batch(data["train"], own_part(np.arange(0, 24, 2), rank, 2), "cpu")
+        backward(encoder, batch, Contrast(0.5, "min", 1e-3), micro_batch, "cpu", bf16=False)
+        found[str(micro_batch)] = {
+            name: value.grad for name, value in scorer.named_parameters() if value.grad is not None
+        }
+    torch.save(found, folder / f"rank{rank}")
+    dist.destroy_process_group()
 
 
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_two_processes_give_the_gradient_of_the_joined_batch(data: PairedData, tmp_path: Path) -> None:
-    """Each holds half of the pairs; encoded at once and in micro-batches of four."""
-    script = tmp_path / "two.py"
-    script.write_text(_TWO_PROCESSES.format(folder=str(Path(__file__).parent)))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    started = [
-        subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path / "out")], env=environment)
-        for rank in range(2)
-    ]
-    assert [process.wait(200) for process in started] == [0, 0]
+    """Forked, so that neither has to import torch again."""
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=half_of_the_gradient, args=(rank, tmp_path)) for rank in range(2)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(200)
+    assert [process.exitcode for process in started] == [0, 0]
     whole = gradients(data, 0, dropout=0.0)
     for rank in range(2):
-        for found in torch.load(tmp_path / f"out{rank}", weights_only=True).values():
+        for found in torch.load(tmp_path / f"rank{rank}", weights_only=True).values():
             assert found.keys() == whole.keys()
             for name, grad in whole.items():
                 torch.testing.assert_close(found[name], grad, rtol=1e-4, atol=1e-6, msg=name)
