@@ -91,3 +91,10 @@ def step(self: Progress, name: str) -> None:
 
 Progress.start = start  # type: ignore[method-assign]
 Progress.step = step  # type: ignore[method-assign]
+
+if os.environ.get("M2HF_SABOTAGE_LIGHT"):
+    import light_worker
+
+    from app.workers import process
+
+    process._begin = light_worker.begin
