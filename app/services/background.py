@@ -256,7 +256,8 @@ class _Work:
             self._notice_new_weights()
             if self._changed.is_set():
                 self._changed.clear()
-                self._queued = anything_to_do(self._library)
+                # What is being worked on is not queued any more: only a round can say that there is no more to do.
+                self._queued = anything_to_do(self._library) or self._queued
             if self._queued:
                 self._queued = self._supervisor.step()
                 self._working_at = time.monotonic()
