@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from m2hf_core.features.batches import encode_in_batches
 from m2hf_core.features.contracts import Float32, UInt8
+from m2hf_core.features.placed import Announce, Placed
 from m2hf_core.hub.manifest import Preset
 from m2hf_core.text.openclip import LoadedClip, build_open_clip
 
@@ -17,12 +17,18 @@ from m2hf_core.text.openclip import LoadedClip, build_open_clip
 class ImageTower:
     """The visual branch's extractor (M2HF, section 3.2): one un-normalised vector per frame."""
 
-    def __init__(self, loaded: LoadedClip, device: str = "cpu", batch_size: int = 32) -> None:
+    def __init__(
+        self,
+        loaded: LoadedClip,
+        device: str = "cpu",
+        batch_size: int = 32,
+        announce: Announce | None = None,
+    ) -> None:
         """Keeps only the image modules of `loaded`: drop your own reference and its text half is freed."""
         # Both of open_clip's classes call `visual` for encode_image and add nothing but a normalisation.
-        self._visual = loaded.model.get_submodule("visual").requires_grad_(False).eval().to(device)
+        visual = loaded.model.get_submodule("visual").requires_grad_(False).eval()
+        self._placed = Placed(visual, device, batch_size, announce)
         self._preprocess = loaded.preprocess
-        self._device, self._batch_size = torch.device(device), batch_size
         self.fingerprint, self.width = loaded.fingerprint, loaded.width
 
     def preprocess(self, image: UInt8) -> torch.Tensor:
@@ -37,7 +43,8 @@ class ImageTower:
 
     def encode(self, images: UInt8) -> Float32:
         """uint8 RGB [n, H, W, 3] -> float32 [n, d], projected and not normalised."""
-        pieces = [images[at : at + self._batch_size] for at in range(0, len(images), self._batch_size)]
+        step = self._placed.batch_size
+        pieces = [images[at : at + step] for at in range(0, len(images), step)]
         rows = [self.encode_prepared(np.stack([self.prepare(image) for image in piece])) for piece in pieces]
         return np.concatenate(rows) if rows else np.empty((0, self.width), np.float32)
 
@@ -48,20 +55,19 @@ class ImageTower:
 
         def encode(start: int, stop: int) -> torch.Tensor:
             with self._half_precision():
-                rows: torch.Tensor = self._visual(tensors[start:stop].to(self._device))
+                rows: torch.Tensor = self._placed.network(tensors[start:stop].to(self._placed.device))
             return rows
 
-        rows, self._batch_size = encode_in_batches(encode, len(prepared), self.width, self._batch_size)
-        return rows
+        return self._placed.encode(encode, len(prepared), self.width)
 
     def _half_precision(self) -> AbstractContextManager[object]:
         """Half the work on a graphics card; a CPU keeps float32, where half formats are emulated."""
-        if self._device.type != "cuda":
+        if self._placed.device.type != "cuda":
             return nullcontext()
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
         return torch.autocast("cuda", dtype)
 
 
-def open_image_tower(preset: Preset, device: str = "cpu") -> ImageTower:
+def open_image_tower(preset: Preset, device: str = "cpu", announce: Announce | None = None) -> ImageTower:
     """The image half of a preset. Raises `ModelsMissing` or `BadModelFile`."""
-    return ImageTower(build_open_clip(preset), device)
+    return ImageTower(build_open_clip(preset), device, announce=announce)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from m2hf_core.errors import ModelsMissing
@@ -48,9 +47,9 @@ def load_extractors(preset: Preset, device: str = "cpu", *, ocr: bool = False) -
     asleep: dict[str, str] = {}
     notices: list[str] = []
     return Extractors(
-        clip=_load_or_sleep(_open_clip, preset, device, Branch.VISUAL, asleep),
-        audio=_load_or_sleep(_open_audio, preset, device, Branch.AUDIO, asleep),
-        motion=_load_or_sleep(_open_motion, preset, device, Branch.MOTION, asleep),
+        clip=_load_or_sleep(_open_clip, preset, device, Branch.VISUAL, asleep, notices),
+        audio=_load_or_sleep(_open_audio, preset, device, Branch.AUDIO, asleep, notices),
+        motion=_load_or_sleep(_open_motion, preset, device, Branch.MOTION, asleep, notices),
         speech=_speech_or_sleep(preset, device, asleep, notices),
         text=_reader_or_notice(notices) if ocr else None,
         asleep=asleep,
@@ -87,14 +86,15 @@ def _reader_or_notice(notices: list[str]) -> TextReader | None:
 
 
 def _load_or_sleep(
-    load: Callable[[Preset, str], Extractor | None],
+    load: Callable[[Preset, str, Callable[[str], None]], Extractor | None],
     preset: Preset,
     device: str,
     branch: Branch,
     asleep: dict[str, str],
+    notices: list[str],
 ) -> Extractor | None:
     try:
-        extractor = load(preset, device)
+        extractor = load(preset, device, notices.append)
     except ModelsMissing as error:
         asleep[branch] = str(error)
         return None
@@ -103,33 +103,33 @@ def _load_or_sleep(
     return extractor
 
 
-def _open_clip(preset: Preset, device: str) -> ImageExtractor:
+def _open_clip(preset: Preset, device: str, announce: Callable[[str], None]) -> ImageExtractor:
     from m2hf_core.features.clip import open_image_tower
 
-    return open_image_tower(preset, device)
+    return open_image_tower(preset, device, announce)
 
 
-def _open_audio(preset: Preset, device: str) -> AudioExtractor | None:
+def _open_audio(preset: Preset, device: str, announce: Callable[[str], None]) -> AudioExtractor | None:
     from m2hf_core.features.tiny import TinyAudioExtractor
     from m2hf_core.features.vggish import VGGishExtractor
 
     if preset.audio is None:
         return None
-    known: dict[str, Callable[[Path, str], AudioExtractor]] = {
+    known: dict[str, Callable[..., AudioExtractor]] = {
         "vggish": VGGishExtractor,
         "demo-audio": TinyAudioExtractor,
     }
-    return known[preset.audio](require(preset.audio, preset), device)
+    return known[preset.audio](require(preset.audio, preset), device, announce=announce)
 
 
-def _open_motion(preset: Preset, device: str) -> MotionExtractor | None:
+def _open_motion(preset: Preset, device: str, announce: Callable[[str], None]) -> MotionExtractor | None:
     from m2hf_core.features.s3d import S3DExtractor
     from m2hf_core.features.tiny import TinyMotionExtractor
 
     if preset.motion is None:
         return None
-    known: dict[str, Callable[[Path, str], MotionExtractor]] = {
+    known: dict[str, Callable[..., MotionExtractor]] = {
         "s3d-kinetics400": S3DExtractor,
         "demo-motion": TinyMotionExtractor,
     }
-    return known[preset.motion](require(preset.motion, preset), device)
+    return known[preset.motion](require(preset.motion, preset), device, announce=announce)

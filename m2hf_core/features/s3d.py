@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torchvision.models.video import S3D_Weights, s3d
 
-from m2hf_core.features.batches import encode_in_batches
 from m2hf_core.features.contracts import Float32, UInt8
+from m2hf_core.features.placed import Announce, Placed
 from m2hf_core.features.weights import fill
 from m2hf_core.hub.files import digest_of, extractor_fingerprint
 
@@ -39,12 +39,15 @@ class S3DExtractor:
     step_s = 1.0
     width = 1024
 
-    def __init__(self, weights: Path, device: str = "cpu", batch_size: int = 4) -> None:
+    def __init__(
+        self, weights: Path, device: str = "cpu", batch_size: int = 4, announce: Announce | None = None
+    ) -> None:
         """Raises `BadModelFile` when the file is not torchvision's S3D."""
         with torch.device("meta"):
             network = s3d(weights=None)
         fill(network, weights)
-        self._network, self._device, self._batch_size = network.to(device), device, batch_size
+        self._network = network  # moves with `_placed`: modules move in place
+        self._placed = Placed(network, device, batch_size, announce)
         # Resize to 256 x 256, centre crop 224 x 224, mean and deviation as the weights were trained with.
         self._prepare = S3D_Weights.KINETICS400_V1.transforms()
         self.fingerprint = extractor_fingerprint("motion", "s3d", digest_of(weights), VERSION)
@@ -57,7 +60,7 @@ class S3DExtractor:
         def encode(start: int, stop: int) -> torch.Tensor:
             frames = (
                 torch.from_numpy(clips[start:stop].copy())
-                .to(self._device)
+                .to(self._placed.device)
                 .permute(0, 1, 4, 2, 3)
                 .contiguous()
             )
@@ -65,5 +68,4 @@ class S3DExtractor:
             mean: torch.Tensor = maps.mean(dim=(2, 3, 4))
             return mean
 
-        rows, self._batch_size = encode_in_batches(encode, len(clips), self.width, self._batch_size)
-        return rows
+        return self._placed.encode(encode, len(clips), self.width)

@@ -112,8 +112,8 @@ class _SpeechProcess:
             "HF_HUB_OFFLINE": "1",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "m2hf_core.features.speech_process"],
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            _command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -165,6 +165,12 @@ class _SpeechProcess:
             "The file is tried again; if it happens each time, there is too little memory or a broken installation.",
             last_words,
         )
+
+
+def _command() -> list[str]:
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--speech-process"]  # served by the frozen program's entry, which has no `-m`
+    return [sys.executable, "-P", "-m", "m2hf_core.features.speech_process"]
 
 
 def open_speech(preset: Preset, device: str, announce: Callable[[str], None]) -> WhisperExtractor | None:

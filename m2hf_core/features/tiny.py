@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from m2hf_core.features import logmel
-from m2hf_core.features.batches import encode_in_batches
 from m2hf_core.features.contracts import Float32, UInt8
+from m2hf_core.features.placed import Announce, Placed
 from m2hf_core.features.s3d import FRAMES_PER_CLIP, repeat_last
 from m2hf_core.features.spectra import encode_waveform
 from m2hf_core.features.weights import fill
@@ -89,15 +89,17 @@ class TinyAudioExtractor:
     rate = logmel.RATE
     width = AUDIO_WIDTH
 
-    def __init__(self, weights: Path, device: str = "cpu", batch_size: int = 64) -> None:
+    def __init__(
+        self, weights: Path, device: str = "cpu", batch_size: int = 64, announce: Announce | None = None
+    ) -> None:
         """Raises `BadModelFile` when the file is not the demo's audio network."""
         network = TinyAudio()
         fill(network, weights)
-        self._network, self._device, self._batch_size = network.to(device), device, batch_size
+        self._placed = Placed(network, device, batch_size, announce)
         self.fingerprint = extractor_fingerprint("audio", "tiny", digest_of(weights), VERSION)
 
     def __call__(self, waveform: Float32, start_s: float = 0.0) -> Feature:
-        return encode_waveform(self._network, waveform, start_s, self.width, self._device, self._batch_size)
+        return encode_waveform(self._placed, waveform, start_s, self.width)
 
 
 class TinyMotionExtractor:
@@ -108,11 +110,13 @@ class TinyMotionExtractor:
     step_s = 1.0
     width = MOTION_WIDTH
 
-    def __init__(self, weights: Path, device: str = "cpu", batch_size: int = 8) -> None:
+    def __init__(
+        self, weights: Path, device: str = "cpu", batch_size: int = 8, announce: Announce | None = None
+    ) -> None:
         """Raises `BadModelFile` when the file is not the demo's motion network."""
         network = TinyMotion()
         fill(network, weights)
-        self._network, self._device, self._batch_size = network.to(device), device, batch_size
+        self._placed = Placed(network, device, batch_size, announce)
         self.fingerprint = extractor_fingerprint("motion", "tiny", digest_of(weights), VERSION)
 
     @torch.inference_mode()
@@ -121,8 +125,9 @@ class TinyMotionExtractor:
         clips = repeat_last(clips, FRAMES_PER_CLIP)
 
         def encode(start: int, stop: int) -> torch.Tensor:
-            rows: torch.Tensor = self._network(torch.from_numpy(clips[start:stop].copy()).to(self._device))
+            rows: torch.Tensor = self._placed.network(
+                torch.from_numpy(clips[start:stop].copy()).to(self._placed.device)
+            )
             return rows
 
-        rows, self._batch_size = encode_in_batches(encode, len(clips), self.width, self._batch_size)
-        return rows
+        return self._placed.encode(encode, len(clips), self.width)

@@ -9,6 +9,7 @@ from torch import nn
 
 from m2hf_core.features import logmel
 from m2hf_core.features.contracts import Float32
+from m2hf_core.features.placed import Announce, Placed
 from m2hf_core.features.spectra import encode_waveform
 from m2hf_core.features.weights import fill
 from m2hf_core.hub.files import digest_of, extractor_fingerprint
@@ -55,13 +56,15 @@ class VGGishExtractor:
     rate = logmel.RATE
     width = WIDTH
 
-    def __init__(self, weights: Path, device: str = "cpu", batch_size: int = 32) -> None:
+    def __init__(
+        self, weights: Path, device: str = "cpu", batch_size: int = 32, announce: Announce | None = None
+    ) -> None:
         """Raises `BadModelFile` when the file is not VGGish in the published layout."""
         with torch.device("meta"):
             network = VGGish()
         fill(network, weights)
-        self._network, self._device, self._batch_size = network.to(device), device, batch_size
+        self._placed = Placed(network, device, batch_size, announce)
         self.fingerprint = extractor_fingerprint("audio", "vggish", digest_of(weights), VERSION)
 
     def __call__(self, waveform: Float32, start_s: float = 0.0) -> Feature:
-        return encode_waveform(self._network, waveform, start_s, self.width, self._device, self._batch_size)
+        return encode_waveform(self._placed, waveform, start_s, self.width)

@@ -50,7 +50,7 @@ def test_published_layout_loads_key_by_key(
     with torch.device("meta"):
         wanted = {key: tuple(value.shape) for key, value in VGGish().state_dict().items()}
     assert wanted == {key: tuple(value.shape) for key, value in vggish_state.items()}
-    loaded = extractor._network.state_dict()
+    loaded = extractor._placed.network.state_dict()
     for key, value in vggish_state.items():
         assert torch.equal(loaded[key], value), key
 
