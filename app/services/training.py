@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_PRESET = "demo"
-SYNTHETIC_CLIPS = 4000
+SYNTHETIC_CLIPS = (4000, 500)
+"""Train and val; no run looks at test."""
 
 
 def run_training(
@@ -71,7 +72,7 @@ def _open_synthetic(cache: Path, preset: str, settings: TrainSettings, progress:
     chosen = get_preset(preset)
     # Another backbone's features are of no use: each has a folder of its own.
     folder = cache / f"{SYNTHETIC}-{preset}-{digest_of(require(chosen.clip, chosen))[:8]}"
-    sizes = Sizes(SYNTHETIC_CLIPS, test=0)
+    sizes = Sizes(*SYNTHETIC_CLIPS, test=0)
     prepare_synthetic(folder, sizes, preset=preset, words=settings.words, progress=progress)
     return open_prepared(folder, settings.frames, progress=progress)
 

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from app.cli.main import main
+from app.services import training
 from m2hf_core.config.paths import resources_dir
 from m2hf_core.errors import KnownError
 from m2hf_core.hub.manifest import get_preset
 from m2hf_core.model.checkpoint import load_scorer
+from m2hf_core.progress import Progress
 from m2hf_core.synthetic import draw_specs
 from m2hf_core.synthetic.files import render_file
 from m2hf_core.text.openclip import build_from, build_open_clip, read_description
@@ -27,6 +30,7 @@ from m2hf_core.training.modelling import config_for, fresh_scorer
 from m2hf_core.training.pictures import DrawnPictures, frame_times, load_pictures, source_for
 from m2hf_core.training.recipes import settings_of
 from m2hf_core.training.run import train
+from m2hf_core.training.settings import describe
 from m2hf_core.training.stepping import backward
 
 QUICK = {"epochs": 1, "batch": 6, "lr": 1e-3, "device": "cpu", "frames": 4}
@@ -71,6 +75,58 @@ def test_the_command_trains_without_window_database_and_decoder(prepared: Path, 
     assert info.trained
     assert document["steps"] == 4
     assert Path(document["report"]).read_text().startswith("# Training on synthetic")
+
+
+def test_the_synthetic_world_is_prepared_when_it_is_first_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SYNTHETIC_CLIPS", (6, 3))
+    changes = {**QUICK, "batch": 4}
+    outcome = training.run_training(
+        "synthetic", tmp_path / "run", tmp_path / "cache", None, None, changes, Progress()
+    )
+    assert load_scorer(outcome.scorer)[1].state.startswith("trained:synthetic-e2e-")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["recipe"] == "synthetic"
+    assert config["data"]["train"] == {"clips": 6, "captions": 24}
+    assert config["data"]["held_out"] == {"clips": 3, "captions": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "needs --data and --out"),
+        (["--set", "lr"], "NAME=VALUE"),
+        (["--set", "lr=quick"], "'quick' is no value for lr"),
+        (["--set", "no_such=1"], "no setting called 'no_such'"),
+        (["--recipe", "dinner"], "no recipe called 'dinner'"),
+        (["--preset", "fast"], "prepared with the preset 'demo'"),
+        (["--device", "cuda:63"], "no CUDA device 'cuda:63'"),
+        (["--data", "/no/such/folder"], "holds no prepared data"),
+        (["--strategy", "ensemble", "--tune", "all"], "CLIP cannot learn with it"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(
+    prepared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    sentence: str,
+) -> None:
+    given = ["--data", str(prepared), "--out", str(tmp_path / "run")] if options else []
+    code = main(["train", *given, *options])
+    shown = capsys.readouterr().err
+    assert code in (1, 2)
+    assert sentence in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_every_setting_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--list-settings"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "balance=min  [min, max, mean, sum]  How branches share the loss (M2HF, Table 14)." in lines
+    assert len(lines) == len(describe())
 
 
 @pytest.mark.parametrize("tune", ["text", "all"])
