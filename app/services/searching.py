@@ -208,7 +208,7 @@ def open_searcher(
     nouns = load_nouns() if former is None else former.nouns
     eyes = open_eyes(library, None if former is None else former.eyes, progress)
     gallery = load_gallery(library.store, eyes.kept or Kept(), eyes.former_kept)
-    calibration = Calibration(gallery, eyes.null_nouns(nouns))
+    calibration = Calibration(gallery, eyes.null_nouns(nouns) if any(gallery.nouns) else ())
     notes = (*eyes.notes, *standing_notes(library, nouns))
     return Searcher(library, gallery, nouns, eyes, calibration, notes, blind_spots(library), seen)
 

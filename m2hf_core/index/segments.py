@@ -27,7 +27,7 @@ from m2hf_core.index.vectors import IdArray
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-CHECKED_AT_OPENING = 64 << 20
+CHECKED_AT_OPENING = 8 << 20
 """Files up to these bytes are read through at each opening; larger ones by `verify`, since that would be felt."""
 
 Array = npt.NDArray[Any]

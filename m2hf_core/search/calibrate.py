@@ -18,7 +18,7 @@ from m2hf_core.records import Branch, Likelihood
 from m2hf_core.search.gallery import FloatArray, Gallery
 
 LIKELY, MAYBE = 0.95, 0.6
-"""Shares of the null captions that a hit has to surpass; chosen on the synthetic world, see README.md."""
+"""Shares of the null captions that a hit has to surpass; README.md has what they do on the synthetic world."""
 HUB = 3.0
 """A hub's mean score with unrelated captions is so many deviations above the mean of an ordinary clip."""
 FEWEST = 24
@@ -64,8 +64,11 @@ class Calibration:
     def likelihood(self, row: int, scores: Mapping[str, float]) -> Likelihood:
         """What a hit's scores by branch are worth together."""
         share = self.share(row, scores)
-        if share is None:
-            return "unknown"
+        return "unknown" if share is None else self.mark(share)
+
+    @staticmethod
+    def mark(share: float) -> Likelihood:
+        """A share of null captions in words."""
         return "likely" if share >= LIKELY else "maybe" if share >= MAYBE else "probably not"
 
     def share(self, row: int, scores: Mapping[str, float]) -> float | None:

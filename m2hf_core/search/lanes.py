@@ -104,7 +104,7 @@ def populations(gallery: Gallery, query: EncodedQuery) -> list[Population]:
             readings = {
                 str(branch): read
                 for branch in encoded.branches
-                if encoded.present[branch].any() and (read := reading(branch)) is not None
+                if encoded.has[branch] and (read := reading(branch)) is not None
             }
             found.append(Population(encoded, readings))
     return found

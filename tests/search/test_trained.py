@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from m2hf_core.index import Segment
 from m2hf_core.model.inputs import EncodedVideo, Side
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import BRANCHES, FUSIONS, Branch
 from m2hf_core.search import lanes as lanes_module
 from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
 from m2hf_core.search.derive import video_features
+from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.engine import fuse_lanes
+from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.lanes import EncodedQuery, score_lanes
 from m2hf_core.search.timeline import timeline
 
+DENSE_NAMES = ("visual", "audio", "motion")
 WORDS = ("dog", "sea", "bread", "engine", "song")
 few = settings(max_examples=15)
 seeds = st.integers(0, 10_000)
@@ -256,3 +261,32 @@ def test_a_branch_without_words_or_input_abstains(
     scored = score_lanes(gallery, only, {"visual": "no words"})
     assert scored.abstained["visual"] == "no words"
     assert set(scored.lanes) == {"motion"}
+
+
+@few
+@given(seed=seeds, known_to_new=st.integers(1, 10))
+def test_two_models_are_searched_together_by_rank(
+    seed: int, known_to_new: int, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
+) -> None:
+    """While models change, a clip scores by its place among the clips of its own models; every clip is found."""
+    rng = np.random.default_rng(seed)
+    clips = raw_clips(rng, range(1, 13))
+    new = gallery_with(rng, clips)
+    query, other = query_from(rng, text_of(rng)), query_from(rng, text_of(rng))
+    own, former = (
+        EncodedClips(new.ids, [Segment("s", new.encoded.segments[0].arrays, alive)], DENSE_NAMES, False)
+        for alive in (np.arange(12) < known_to_new, np.arange(12) >= known_to_new)
+    )
+    gallery = Gallery(new.clips, own, new.lines, new.names, former)
+    both = replace(query, former=other.dense)
+    lane = score_lanes(gallery, both, {}).lanes["visual"]
+    assert not lane.abstain.any()
+    for rows, asked in ((slice(0, known_to_new), query), (slice(known_to_new, 12), other)):
+        alone = score_lanes(new, asked, {}).lanes["visual"].scores[rows]
+        n = len(alone)
+        places = [1 + sum(o > score for o in alone) for score in alone]
+        np.testing.assert_allclose(lane.scores[rows], [1 - (place - 0.5) / n for place in places], atol=1e-6)
+    hits = fuse_lanes(gallery, score_lanes(gallery, both, {}), k=12, fusion="mmbf", explain=True)
+    assert {hit.clip_id for hit in hits} == set(range(1, 13))
+    assert not any(hit.heard or hit.moved for hit in hits), "nothing is claimed across models"
+    assert all(hit.alignment for hit in hits)

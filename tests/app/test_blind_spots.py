@@ -1,0 +1,40 @@
+"""What could not be searched is said, and looking at it moves it to the front of the queue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from app.services.blind_spots import blind_spots, raise_priority
+from app.services.library import Offer, open_library
+from m2hf_core.records import Feature
+from m2hf_core.store import features, files, folders, jobs
+
+
+def test_spots_and_priority(tmp_path: Path) -> None:
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        with library.store.library.writing() as session:
+            folder = folders.add_folder(session, "/v")
+            first, second, away = (
+                files.put_path(session, folder, path, 10 + n, 1, f"print{n}")
+                for n, path in enumerate(("/v/a.mp4", "/v/Holidays/b.mp4", "/v/c.mp4"))
+            )
+            jobs.queue(session, [first, second, away], ["clip@1", "vggish@1"])
+            known = files.known_paths(session, folder)
+            files.mark_paths(session, [known["/v/c.mp4"].path_id], "offline")
+        library.remember_offer(Offer({"clip": "clip@1", "vggish": "vggish@1"}, {}))
+        with library.store.features.writing() as session:
+            features.put(session, "print0", "clip@1", Feature(np.ones((1, 2)), np.zeros(1), np.ones(1)))
+        spots = blind_spots(library)
+        assert [spot.split(" (")[0] for spot in spots] == [
+            "not extracted yet: 2 videos",
+            "not yet heard: 1 video",
+            "offline, so not to be played now: 1 video",
+        ]
+        assert raise_priority(library, "dog in:holidays") == 1
+        with library.store.library.writing() as session:
+            leased = jobs.lease_next(session, "worker", 0.0, 60.0)
+        assert leased is not None
+        assert leased.video_id == second, "the later one, which somebody looked at"
+        assert raise_priority(library) == 1, "the offline one waits for its folder"
