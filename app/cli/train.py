@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     cache = open_paths(args.data_dir).data / "training"
     with shown_progress() as progress:
         outcome = run_training(args.data, args.out, cache, args.preset, args.recipe, changes, progress)
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # of the processes that torchrun started, the first one answers
     document = {
         "scorer": str(outcome.scorer.absolute()),
         "report": str(outcome.report.absolute()),

@@ -22,6 +22,7 @@ from m2hf_core.model.config import Scorer
 from m2hf_core.progress import Progress
 from m2hf_core.training.contrast import Contrast
 from m2hf_core.training.data.dataset import Ints, Split
+from m2hf_core.training.distributed import agreed
 from m2hf_core.training.gather import rank, world_size
 from m2hf_core.training.memory import out_of_memory
 from m2hf_core.training.order import epoch_batches, own_part
@@ -161,18 +162,24 @@ def fit(
             if settings.save_every and position.step % settings.save_every == 0:
                 checkpoint()
             hooks.progress.advance()
-        _end_epoch(model, held, goal, position, settings, hooks)
+        _end_epoch(model, held, goal, position, settings, hooks, device)
         checkpoint()
         since, began = [], time.perf_counter()
     return position
 
 
 def _end_epoch(
-    model: Model, held: Split, goal: Goal, position: Position, settings: TrainSettings, hooks: Hooks
+    model: Model,
+    held: Split,
+    goal: Goal,
+    position: Position,
+    settings: TrainSettings,
+    hooks: Hooks,
+    device: str,
 ) -> None:
     """Validate, keep the best, and decide whether this was the last."""
     found = model.validate(held)
-    figure = goal.figure(found)
+    figure = agreed(goal.figure(found), device)  # or one process might stop and the others wait for it
     hooks.line({"step": position.step, "event": "validation", "epoch": position.epoch, **found})
     if figure > position.best:
         position.best, position.best_epoch = figure, position.epoch
