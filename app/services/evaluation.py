@@ -86,9 +86,9 @@ def open_system(name: str, data: PairedData, data_dir: Path | None) -> System:
         return System(name, MeanPooled().eval(), MeanPooled.branches)
     path = _file(name, data, data_dir)
     trained, info = load_scorer(path, data.backbone)
-    if (trained_on := info.config.audio_width, info.config.motion_width) != (
-        here := (data.audio_width, data.motion_width)
-    ) and info.config.kind != "mean-pooled":
+    trained_on = (info.config.audio_width, info.config.motion_width)
+    here = (data.audio_width, data.motion_width)
+    if trained_on != here and info.config.kind != "mean-pooled":
         raise KnownError(
             f"{path.name} reads sound and movement of {trained_on} numbers; this data has {here}.",
             "Prepare the data with the networks that the scorer was trained on.",

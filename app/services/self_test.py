@@ -6,7 +6,7 @@ new scorer answer the same queries, and the new one is worse only if the interva
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -153,7 +153,7 @@ def _gather(
             for item in known_items(session, spoken=True)
             if item.video_id in print_of and not (held_out and split_of(print_of[item.video_id]) == "train")
         ]
-        items = drawn(items, QUERIES)
+        items = _fitting(drawn(items, QUERIES), rows)
         chosen = _candidates(rows, {item.video_id for item in items})
         spans: dict[int, list[Span]] = defaultdict(list)
         for row in chosen:
@@ -166,6 +166,18 @@ def _gather(
     owner = np.asarray([unit.row.video_id for unit in units], np.int64)
     truth = np.asarray([item.video_id for item in items], np.int64)
     return _split(units, items, open_text_tower(library.preset)), owner, truth
+
+
+def _fitting(items: Sequence[KnownItem], rows: Sequence[ClipRow]) -> list[KnownItem]:
+    """The items whose videos, taken in this order, have at most `CLIPS` clips together: long films have hundreds."""
+    sizes = Counter(row.video_id for row in rows)
+    taken: set[int] = set()
+    room = CLIPS
+    for item in items:
+        if item.video_id not in taken and sizes[item.video_id] <= room:
+            taken.add(item.video_id)
+            room -= sizes[item.video_id]
+    return [item for item in items if item.video_id in taken]
 
 
 def _candidates(rows: Sequence[ClipRow], wanted: set[int]) -> list[ClipRow]:

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from app.services.library import KINDS, Library
 from app.workers.supervisor import estimated_left
 from m2hf_core.records import Failure
-from m2hf_core.store import failures, features, status, transcripts
+from m2hf_core.store import failures, features, scorers, status, transcripts
 from m2hf_core.store.status import VideoState
+
+UNTRAINED = "untrained"
+"""What answers before a scorer was chosen; named here too, because asking for the status loads no torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def library_status(library: Library) -> LibraryStatus:
     with library.store.library.reading() as session:
         now = status.status(session)
         listened = transcripts.videos_listened_to(session)
+        scorer = scorers.active(session, library.preset.id)
     with library.store.features.reading() as session:
         by_extractor = features.coverage(session)
     coverage = {kind: by_extractor.get(fingerprint, 0) for kind, fingerprint in offer.fingerprints.items()}
@@ -55,8 +59,8 @@ def library_status(library: Library) -> LibraryStatus:
         coverage={kind: coverage.get(kind, 0) for kind in KINDS},
         clips=now.clips,
         preset=library.preset.id,
-        scorer_id="untrained",
-        scorer_state="untrained",
+        scorer_id=UNTRAINED if scorer is None else scorer.scorer_id,
+        scorer_state=UNTRAINED if scorer is None else scorer.state,
         asleep=offer.asleep,
     )
 

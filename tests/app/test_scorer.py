@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.services import self_test
 from app.services.export_training import export_training
 from app.services.known_items import split_of
 from app.services.library import Offer, open_library
@@ -123,6 +124,8 @@ def test_a_scorer_is_taken_in_tested_and_used(run: Run, data: Path, write: Calla
     assert [one["active"] for one in after] == [False, True]
     assert after[1]["test"]["queries"] == 41
     assert "answers" in run("scorer", "list", "--data-dir", data).out
+    told = run("status", "--data-dir", data, "--json").json["scorer"]
+    assert told == {"id": done.json["id"], "state": "trained:good"}
 
 
 def test_a_worse_scorer_is_refused_unless_forced(run: Run, data: Path, write: Callable[..., Path]) -> None:
@@ -261,3 +264,14 @@ def test_a_library_without_captions_cannot_be_exported(shelf: Path, tmp_path: Pa
     ):
         export_training(library, tmp_path / "out", Progress())
     assert not (tmp_path / "out").exists()
+
+
+def test_long_films_do_not_make_the_test_endless(library_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items are taken while their videos' clips fit; what is left of the room goes to other videos."""
+    monkeypatch.setattr(self_test, "CLIPS", 10)
+    with open_library(library_dir) as library:
+        known = self_test._gather(library, held_out=False)
+    assert known is not None
+    split, owner, truth = known
+    assert len(owner) == len(split) == 10
+    assert set(truth.tolist()) == set(owner.tolist())

@@ -132,53 +132,62 @@ def encode_captions(
         return
     parts.mkdir(parents=True, exist_ok=True)
     progress.start(f"encode captions of {split}", len(captions.texts), "captions")
-    stores = []
+    kept = []
     for start in range(0, len(captions.texts), TEXTS_AT_ONCE):
         part = parts / f"{start:09d}.npz"
         texts = captions.texts[start : start + TEXTS_AT_ONCE]
-        stores.append(_encoded_part(part, texts, [plain["tower"], list(texts)], tower, progress))
+        _encode_part(part, texts, json.dumps([plain["tower"], list(texts)]), tower, progress)
+        kept.append(part)
     target.mkdir(parents=True, exist_ok=True)
     old.unlink(missing_ok=True)  # from here on this split's captions count as not encoded
-    _save_tokens(target, stores, tower.width)
-    document = {**about, "nouns": [sorted(nouns(text)) for text in captions.texts]}
-    write_aside(old, json.dumps(document).encode())
+    _join_parts(target, kept, tower.width)
+    progress.start(f"find nouns in captions of {split}", len(captions.texts), "captions")
+    found = []
+    for text in captions.texts:
+        found.append(sorted(nouns(text)))
+        progress.advance()
+    write_aside(old, json.dumps({**about, "nouns": found}).encode())
     shutil.rmtree(parts)
 
 
-def _encoded_part(
-    part: Path, texts: Sequence[str], key: object, tower: TextTower, progress: Progress
-) -> TokenStore:
-    wanted = json.dumps(key)
+def _encode_part(part: Path, texts: Sequence[str], key: str, tower: TextTower, progress: Progress) -> None:
+    """One run of captions into a file of its own, unless an earlier sitting did."""
     if part.is_file():
         with np.load(part, allow_pickle=False) as saved:
-            if str(saved["key"]) == wanted:
+            if str(saved["key"]) == key:
                 progress.advance(len(texts))
-                return TokenStore(*(saved[name] for name in _TOKEN_NAMES))
+                return
     store = pack_texts(tower, texts, progress)
     aside = part.with_suffix(".part.npz")
     try:
-        np.savez(aside, key=np.array(wanted), **{name: getattr(store, name) for name in _TOKEN_NAMES})
+        np.savez(aside, key=np.array(key), **{name: getattr(store, name) for name in _TOKEN_NAMES})
         aside.replace(part)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise trouble(error, part) from error
-    return store
 
 
-def _save_tokens(target: Path, stores: Sequence[TokenStore], width: int) -> None:
-    total = sum(len(store.rows) for store in stores)
+def _join_parts(target: Path, parts: Sequence[Path], width: int) -> None:
+    """All runs as one map; a run at a time is in memory, since those of a large data set together may not fit."""
+    lengths, masks, pooled = [np.zeros(1, np.int64)], [np.empty(0, np.bool_)], [np.empty(0, np.int64)]
+    for part in parts:
+        with np.load(part, allow_pickle=False) as saved:
+            lengths.append(np.diff(saved["starts"]))
+            masks.append(saved["mask"])
+            pooled.append(saved["pooled"])
+    starts = np.cumsum(np.concatenate(lengths))
     try:
-        rows = open_memmap(target / "rows.npy", "w+", np.float16, (total, width))
+        rows = open_memmap(target / "rows.npy", "w+", np.float16, (int(starts[-1]), width))
         place = 0
-        for store in stores:
-            rows[place : place + len(store.rows)] = store.rows
-            place += len(store.rows)
+        for part in parts:
+            with np.load(part, allow_pickle=False) as saved:
+                own = saved["rows"]
+            rows[place : place + len(own)] = own
+            place += len(own)
         rows.flush()
-        lengths = [np.diff(store.starts) for store in stores]
-        starts = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))])
-        np.save(target / "starts.npy", starts.astype(np.int64))
-        np.save(target / "mask.npy", np.concatenate([np.empty(0, np.bool_), *(s.mask for s in stores)]))
-        np.save(target / "pooled.npy", np.concatenate([np.empty(0, np.int64), *(s.pooled for s in stores)]))
+        np.save(target / "starts.npy", starts)
+        np.save(target / "mask.npy", np.concatenate(masks))
+        np.save(target / "pooled.npy", np.concatenate(pooled))
     except OSError as error:
         raise trouble(error, target) from error
 
