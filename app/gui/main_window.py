@@ -59,6 +59,10 @@ class MainWindow(QMainWindow):
         self.bridge, self.theme, self.session = bridge, theme, session
         self._overview: Overview | None = None
         self.answer: SearchAnswer | None = None
+        self._like: SearchHit | None = None
+        """The moment whose likes are shown in place of an answer to words."""
+        self._drawn: tuple[Path, str] | None = None
+        """The video and the words that the strip shows."""
         self.setWindowTitle("M2HF")
         self.setWindowIcon(QIcon(icon("app")))
         self.thumbnails = Thumbnails(bridge)
@@ -162,7 +166,6 @@ class MainWindow(QMainWindow):
         for keys, action in (
             ("Ctrl+F", self._focus_search),
             ("Ctrl+L", self._focus_search),
-            ("Space", self.preview.play_or_pause),
             (".", lambda: self.preview.player.step(1)),
             (",", lambda: self.preview.player.step(-1)),
             *((str(number), chip.toggle) for number, chip in enumerate(self.search.chips.values(), 1)),
@@ -194,7 +197,7 @@ class MainWindow(QMainWindow):
             if answered.error is not None:
                 self.tell(Trouble.of(answered.error))
             return
-        if not self.search.ask().text:
+        if not self.search.ask().text or (answered.refreshed and self._like is not None):
             return
         self.answer = answered.answer
         self._arrange()
@@ -227,6 +230,7 @@ class MainWindow(QMainWindow):
 
     def _ask(self, ask: object) -> None:
         wish = self.search.ask()
+        self._like = None
         if not self.search.field.text().strip():
             self.answer = None
             self.search.took.setText("")
@@ -263,14 +267,17 @@ class MainWindow(QMainWindow):
         if row is not None and row != self.results.currentIndex().row():
             self.results.setCurrentIndex(self.results.results.index(row))
         elif row is not None:
-            self.preview.show_hit(self.results.results.hit(row))
+            self._choose(self.results.results.hit(row))
 
     def _choose(self, hit: SearchHit | None) -> None:
         self.actions_here.show_hit(hit)
         if hit is None:
             return
         self.preview.show_hit(hit)
-        video, words = hit.video, self.answer.query if self.answer is not None else ""
+        video, words = hit.video, self.answer.query if self.answer is not None and self._like is None else ""
+        if (video, words) == self._drawn:
+            return
+        self._drawn = (video, words)
 
         def curves(searcher: Searcher) -> dict[str, list[tuple[float, float]]]:
             return searcher.timeline(video, words)
@@ -298,7 +305,7 @@ class MainWindow(QMainWindow):
 
     def _show_similar(self, hit: SearchHit, answer: SearchAnswer) -> None:
         """Moments like one, in place of the results; typing brings words back."""
-        self.answer = answer
+        self.answer, self._like = answer, hit
         self._arrange()
         place = f"{hit.video.name}, {clock(hit.best_s)}"
         self.receipt.setText("\n".join((self.tr("Moments like {}").format(place), *answer.notes)))

@@ -148,8 +148,13 @@ class Preview(QWidget):
 
     def show_hit(self, hit: SearchHit | None) -> None:
         """Show a moment, or the invitation to choose one."""
-        same_video = hit is not None and self.hit is not None and hit.video == self.hit.video
-        self.hit = hit
+        former, self.hit = self.hit, hit
+        same_video = hit is not None and former is not None and hit.video == former.video
+        if hit is not None and former is not None and hit.clip_id == former.clip_id:
+            self._write_receipt()
+            self._write_lines()
+            if self._on or hit.best_s == former.best_s:
+                return  # a new answer never disturbs what is looked at
         self._body.setVisible(hit is not None)
         self.empty.setVisible(hit is None)
         self.trouble.hide()

@@ -136,7 +136,9 @@ class StillBridge(Bridge):
 
     def ask(self, ask: Ask) -> None:
         self.asked.append(ask)
-        self.answered.emit(SimpleNamespace(asked=ask, answer=self.answer(ask.text), error=None))
+        self.answered.emit(
+            SimpleNamespace(asked=ask, answer=self.answer(ask.text), error=None, refreshed=False)
+        )
 
     def run(self, operation: Any, then: Any = None, sorry: Any = None) -> None:
         self.operations.append(operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, QUrl
@@ -214,6 +215,19 @@ def test_similar_moments_replace_the_results(window, qtbot) -> None:
     window.preview.buttons["similar"].click()
     assert "Moments like clip_00000.mp4" in window.receipt.text()
     assert window.results.results.rowCount() == 5
+
+
+def test_a_fresh_look_at_the_library_disturbs_nothing(window, qtbot, bridge, answer, monkeypatch) -> None:
+    type_query(window, qtbot)
+    window._go_to_results()
+    sought: list[float] = []
+    monkeypatch.setattr(window.preview.player, "show_moment", lambda *place: sought.append(place[1]))
+    again = SimpleNamespace(asked=None, answer=answer("a dog"), error=None, refreshed=True)
+    bridge.answered.emit(again)
+    assert sought == [], "what plays goes on playing"
+    window.preview.buttons["similar"].click()
+    bridge.answered.emit(again)
+    assert "Moments like" in window.receipt.text(), "the likes of a moment stay until words are asked"
 
 
 def test_selected_moments_are_exported_and_shown(window, qtbot, monkeypatch, tmp_path) -> None:
