@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QPoint, Qt, QUrl
 
 from app.gui.preview import Preview
@@ -26,7 +27,7 @@ def test_a_click_on_the_strip_seeks(qtbot, theme) -> None:
     strip.resize(400, 130)
     strip.show_curves({"visual": [(0.0, 0.1), (50.0, 0.9), (100.0, 0.2)]}, 100.0)
     with qtbot.waitSignal(strip.sought) as told:
-        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(382, 20))
+        qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(396, 20))
     assert told.args[0] == 100.0
     with qtbot.waitSignal(strip.sought) as told:
         qtbot.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(10, 20))
@@ -70,6 +71,7 @@ def test_a_file_that_is_gone_is_said(qtbot, theme, bridge, hits) -> None:
     assert preview.trouble.isVisible()
 
 
+@pytest.mark.qt_log_ignore("Could not open media", extend=True)
 def test_a_file_that_is_no_video_is_said(qtbot, theme, bridge, hits, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"this is no video" * 100)
