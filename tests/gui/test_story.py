@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ CLIPS = 8
 PATIENCE_MS = 600_000
 """Importing torch and starting a worker take half a minute of a busy machine."""
 HEARTBEAT_MS = 5
+
+
+log = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -63,13 +67,13 @@ def story(qtbot: Any, theme: Any, tmp_path: Path) -> Iterator[MainWindow]:
 
 
 @pytest.mark.timeout(1800)
-def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos, record_property) -> None:
+def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     window = story
     troubles: list[object] = []
     window.bridge.failed.connect(troubles.append)
 
     def wait(condition) -> None:
-        qtbot.waitUntil(condition, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
 
     heartbeat = Heartbeat()
 
@@ -92,11 +96,12 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos, record_pr
             window.answer is not None and window.answer.query == "two green circles" and window.answer.hits
         )
     )
-    assert window.answer.videos == CLIPS
+    wait(
+        lambda: window.answer is not None and window.answer.videos == CLIPS
+    )  # the last ones follow by themselves
     heartbeat.stop()
     gaps = sorted(heartbeat.gaps)
-    record_property("longest_gap_ms", gaps[-1])
-    record_property("p99_gap_ms", gaps[len(gaps) * 99 // 100])
+    log.info("heartbeat while typing: longest %.0f ms, p99 %.0f ms", gaps[-1], gaps[len(gaps) * 99 // 100])
 
     # The keyboard goes through the cards; the moment says why it is there.
     qtbot.keyClick(window.search.field, Qt.Key.Key_Down)
