@@ -12,7 +12,10 @@ from app.cli.search import count
 
 def add(subparsers: Subparsers) -> None:
     command = add_command(
-        subparsers, "demo", "render, index and search a small demo library, then show it", "m2hf-app demo --headless"
+        subparsers,
+        "demo",
+        "render, index and search a small demo library, then show it",
+        "m2hf-app demo --headless",
     )
     command.add_argument(
         "--dir", type=Path, metavar="D", help="where to put it (default: demo in the data folder)"

@@ -85,7 +85,10 @@ def run_forget(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"videos": forgotten})
         return 0
-    write(f"{forgotten} videos forgotten: rows, features and pictures. The files themselves are untouched, and not taken in again.")
+    write(
+        f"{forgotten} videos forgotten: rows, features and pictures. "
+        "The files themselves are untouched, and not taken in again."
+    )
     return 0
 
 

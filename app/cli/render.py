@@ -102,6 +102,7 @@ def branch_table(t2v: Mapping[str, Any]) -> Iterable[str]:
         ("mmbf, honest", t2v.get("honest")),
         *((f"{name}, alone", t2v.get("branches", {}).get(name)) for name in BRANCHES),
         *((name, figures) for name, figures in t2v.get("fusions", {}).items()),
+        ("mmbf, visual and speech", t2v.get("visual+speech", {}).get("honest")),
         ("oracle (paper's reading)", t2v.get("oracle")),
         ("pessimistic", t2v.get("pessimistic")),
     ):

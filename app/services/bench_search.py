@@ -221,7 +221,7 @@ def _candidate_stage(world: World, clips: int, room: Path, count: int, progress:
 
 
 def text_towers() -> dict[str, Any]:
-    """Milliseconds of one text of 8 tokens, float32 and bfloat16, with random weights; the scorer's heads come on top."""
+    """Milliseconds of one text of 8 tokens, float32 and bfloat16, random weights; the scorer's heads come on top."""
     import open_clip
     import torch
     from open_clip.model import CLIPTextCfg, _build_text_tower

@@ -31,6 +31,8 @@ from m2hf_core.synthetic.files import render_library
 CLIPS, QUERIES = 48, 24
 HITS_SHOWN = 3
 SCORER_NAME = "scorer.safetensors"
+WITHOUT_TRAINING = {"visual", "speech"}
+"""The branches that a library has until somebody trains: their figures stand beside those of all four."""
 BANK_SEED = 1000
 """The bank's captions are drawn apart from the queries, so that no query finds itself."""
 
@@ -101,27 +103,37 @@ def wake_branches(library: Library) -> None:
 
 
 def tables_of(searcher: Searcher, texts: Sequence[str], truths: Sequence[Path]) -> dict[str, object]:
-    """Text-to-video figures of these queries over the library, by the four branches alone.
+    """Text-to-video figures of these queries over the library: all branches, and those that need no training.
 
-    The name lane is left out: it is no part of M2HF. Raises `KnownError` when a true video is not searchable.
+    A video counts by its best clip. The name lane is left out: it is no part of M2HF. Raises `KnownError` when a true
+    video is not searchable.
     """
     gallery = searcher.gallery
-    row_of = {clip.path: row for row, clip in enumerate(gallery.clips)}
-    missing = [path for path in truths if path not in row_of]
+    paths = sorted({clip.path for clip in gallery.clips})
+    column = {path: number for number, path in enumerate(paths)}
+    missing = [path for path in truths if path not in column]
     if missing:
         raise KnownError(f"{missing[0]} is not searchable.", "Index the folder again.")
+    columns = np.asarray([column[clip.path] for clip in gallery.clips])
     scored = [score_lanes(gallery, searcher.encode(text)[0], searcher.asleep) for text in texts]
     scores, abstain = {}, {}
     for branch in BRANCHES:
         lanes = [entry.lanes.get(branch) for entry in scored]
         if not any(lanes):
             continue
-        silent = np.ones(len(gallery), np.bool_)
-        nothing = np.zeros(len(gallery), np.float32)
-        scores[branch.value] = np.stack([lane.scores if lane else nothing for lane in lanes])
-        abstain[branch.value] = np.stack([lane.abstain if lane else silent for lane in lanes])
-    readings = text_to_video(scores, np.asarray([row_of[path] for path in truths]), abstain)
-    return tables(readings)
+        best = np.full((len(texts), len(paths)), -np.inf, np.float32)
+        for row, lane in zip(best, lanes, strict=True):
+            if lane is not None:
+                np.maximum.at(row, columns, np.where(lane.abstain, -np.inf, lane.scores))
+        abstain[branch.value] = np.isneginf(best)
+        scores[branch.value] = np.where(abstain[branch.value], np.float32(0), best)
+    found = np.asarray([column[path] for path in truths])
+    document = tables(text_to_video(scores, found, abstain))
+    if scores.keys() > WITHOUT_TRAINING:
+        kept = {name: scores[name] for name in scores if name in WITHOUT_TRAINING}
+        silent = {name: abstain[name] for name in kept}
+        document["visual+speech"] = tables(text_to_video(kept, found, silent))
+    return document
 
 
 def mean_figures(reports: Sequence[DemoReport]) -> dict[str, object]:

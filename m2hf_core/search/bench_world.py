@@ -46,7 +46,7 @@ class World:
         rng = np.random.default_rng([seed, clips])
         topics = unit_rows(rng.standard_normal((max(16, clips // CLIPS_PER_TOPIC), WIDTH), dtype=np.float32))
         gates = {
-            branch: 1 / (1 + np.exp(-rng.standard_normal((KINDS, WIDTH), dtype=np.float32)))
+            branch: np.asarray(1 / (1 + np.exp(-rng.standard_normal((KINDS, WIDTH))))).astype(np.float32)
             for branch in ("audio", "motion")
         }
         return cls(seed, topics, gates, unit_rows(rng.standard_normal((1 << 16, WIDTH), dtype=np.float32)))

@@ -82,7 +82,9 @@ def test_wrong_usage(run, indexed) -> None:
     assert run("frobnicate").code == 2
     one_sentence(run("settings", "set", "fusion", "sum"), 2, "mmbf")
     one_sentence(run("index", data, "--device", "banana", "--data-dir", data), 2, "no device")
-    assert len(run("library", "list", "--data-dir", data, "--json").json) == 1, "nothing is watched by mistake"
+    assert len(run("library", "list", "--data-dir", data, "--json").json) == 1, (
+        "nothing is watched by mistake"
+    )
     assert run("demo", "--seed", "-1").code == 2
     assert run("demo", "--seeds", "0").code == 2
     assert run("library", "--data-dir", data, "list").code == 2, (

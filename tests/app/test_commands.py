@@ -108,7 +108,9 @@ def test_captions_come_from_the_bank_and_from_what_is_said(run, indexed, tmp_pat
     assert answer["hits"][0]["branches"]["speech"]["rank"] == 1
     assert answer["hits"][0]["source"] == "bank.txt"
     assert "snow on a mountain" not in texts
-    assert answer["said"] == ["The captain repaired an engine. A gull stole his sandwich."], "what is said here is told, not found"
+    assert answer["said"] == ["The captain repaired an engine. A gull stole his sandwich."], (
+        "what is said here is told, not found"
+    )
     assert not set(texts) & set(answer["said"])
 
 
