@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from m2hf_core.hub import WeightFile, get_preset, load_manifest, locate, missing
@@ -25,11 +25,7 @@ def list_presets() -> list[dict[str, object]]:
         found.append(
             {
                 "id": preset.id,
-                "state": "complete"
-                if not absent
-                else "not here"
-                if len(absent) == len(files)
-                else "partly here",
+                "state": _state(files, absent),
                 "size": f"{known} or more" if None in sizes else known,
                 "licence": ", ".join(dict.fromkeys(weight.licence for weight in files)),
                 "title": preset.title,
@@ -50,6 +46,14 @@ def list_presets() -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _state(files: Sequence[WeightFile], absent: Collection[str]) -> str:
+    """Files that come with a Python package are no news: they do not make a preset partly here."""
+    fetched = [weight for weight in files if weight.package is None]
+    if not absent:
+        return "complete"
+    return "not here" if all(weight.id in absent for weight in fetched) else "partly here"
 
 
 def _size(weight: WeightFile) -> int | None:

@@ -59,7 +59,10 @@ def left_to_do(
 
 
 def _stamp(paths: Sequence[Path], listed: Listing, before: str | None) -> str | None:
-    """A digest of the names, sizes and times of all subtitle files beside a video; None for one that never had any."""
+    """A digest of all subtitle files beside a video; None for one that never had any.
+
+    Of their names only what follows the video's counts: renamed together, they are the same words.
+    """
     beside: list[Beside] = []
     for path in paths:
         files = listed(path.parent)
@@ -70,7 +73,7 @@ def _stamp(paths: Sequence[Path], listed: Listing, before: str | None) -> str | 
         for file in files[first:]:
             if not file[0].startswith(stem):
                 break
-            beside.append(file)
+            beside.append((file[0].removeprefix(stem), *file[1:]))
     if not beside:
         return None if before is None else NONE
     return (

@@ -94,7 +94,7 @@ def test_wrong_usage(run, indexed) -> None:
 
 def test_captions_of_what_is_not_there(run, indexed) -> None:
     data, videos = indexed
-    one_sentence(run("captions", videos / "none.mp4", "--data-dir", data), 1, "not searchable")
+    one_sentence(run("captions", videos / "none.mp4", "--data-dir", data), 1, "no file")
     one_sentence(run("captions", f"{videos / 'quiet.mp4'}@99", "--data-dir", data), 2, "no moment at 99 s")
 
 

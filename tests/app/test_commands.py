@@ -119,7 +119,8 @@ def test_renamed_unplugged_returned_and_forgotten(run, indexed, tmp_path) -> Non
     copy, away = tmp_path / "data", tmp_path / "videos"
     shutil.copytree(videos, away)
     assert run("index", away, "--data-dir", copy, "--json").json["ready"] == 3
-    (away / "quiet.mp4").rename(away / "silence.mp4")
+    for suffix in (".mp4", ".srt"):
+        (away / f"quiet{suffix}").rename(away / f"silence{suffix}")
     report = run("index", "--data-dir", copy, "--json").json
     assert (report["found"], report["ready"], report["failed"]) == (4, 0, 0), "a rename extracts nothing"
     renamed = run("search", "silence", "--data-dir", copy, "--json").json["hits"]

@@ -74,6 +74,17 @@ def test_added_changed_and_removed(store: Store, videos: dict[int, list[str]], t
     assert settle(store, videos) == [], "gone is noticed once"
 
 
+def test_renamed_with_its_video_it_says_the_same(
+    store: Store, videos: dict[int, list[str]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    (folder / "sea.en.srt").write_text("one")
+    words(settle(store, videos))
+    (folder / "sea.en.srt").rename(folder / "lake.en.srt")
+    (renamed,) = [video_id for video_id, paths in videos.items() if paths == [str(folder / "sea.mp4")]]
+    assert settle(store, {**videos, renamed: [str(folder / "lake.mp4")]}) == []
+
+
 def test_subtitles_of_another_video_and_other_files_count_for_nothing(
     store: Store, videos: dict[int, list[str]], tmp_path: Path
 ) -> None:

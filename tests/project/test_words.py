@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -38,9 +39,15 @@ def table(root: Path) -> dict[str, str]:
 
 
 def parses(parser: argparse.ArgumentParser, example: str) -> bool:
-    """Whether our own command line takes it; argparse would leave with exit code 2."""
+    """Whether our own command line takes every part of it; argparse would leave with exit code 2."""
+    words = shlex.split(example)
+    commands = [
+        list(part) for is_pipe, part in itertools.groupby(words, lambda word: word == "|") if not is_pipe
+    ]
     try:
-        parser.parse_args(shlex.split(example)[1:])
+        for command in commands:
+            into = command.index(">") if ">" in command else len(command)
+            parser.parse_args(command[1:into])
     except SystemExit:
         return False
     return True
