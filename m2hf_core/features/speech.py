@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -52,32 +53,41 @@ class WhisperExtractor:
         self._opening = {"do": "open", "folder": str(folder), "device": device, "threads": threads}
         self._announce = announce
         self._process: _SpeechProcess | None = None
+        # Several readers share this one, and the process hears one video at a time: whoever comes meanwhile waits.
+        self._alone = threading.Lock()
 
     def transcribe(self, blocks: Iterable[Float32], heard: Callable[[float], None]) -> Transcript:
         """As promised by `SpeechExtractor`. Raises `KnownError`: the folder holds no network, or the process died."""
-        process = self._running()
-        lines: list[Line] = []
-        samples = 0
-        try:
-            process.ask({"do": "begin"})
-            for block in blocks:
-                lines += self._lines(process.ask({"do": "hear"}, block))
-                samples += len(block)
-                heard(samples / RATE)
-            answer = process.ask({"do": "finish"})
-            lines += self._lines(answer)
-        except BaseException:
-            # Whatever happened, an answer may still be on its way: the next video gets a process that is not amid one.
-            self.close()
-            raise
-        return Transcript("asr", answer["language"], tuple(lines))
+        with self._alone:
+            process = self._running()
+            lines: list[Line] = []
+            samples = 0
+            try:
+                process.ask({"do": "begin"})
+                for block in blocks:
+                    lines += self._lines(process.ask({"do": "hear"}, block))
+                    samples += len(block)
+                    heard(samples / RATE)
+                answer = process.ask({"do": "finish"})
+                lines += self._lines(answer)
+            except BaseException:
+                # Whatever happened, an answer may still be on its way: the next video gets a process that is
+                # not amid one.
+                self._end()
+                raise
+            return Transcript("asr", answer["language"], tuple(lines))
 
     def start(self) -> None:
         """Start the process now and try the device, so that what is to be announced is announced before work begins."""
-        self._running()
+        with self._alone:
+            self._running()
 
     def close(self) -> None:
-        """End the process and free its memory."""
+        """End the process and free its memory, once nobody uses it."""
+        with self._alone:
+            self._end()
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.end()
             self._process = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +71,53 @@ def test_a_video_is_heard_interrupted_lost_and_heard_again(extractor: WhisperExt
     with pytest.raises(KnownError, match=r"ended unexpectedly \(signal 9\)"):
         extractor.transcribe(killed(), ignore)
     assert extractor.transcribe(music, ignore).lines == ()
+
+
+class OneAtATime:
+    """A speech process that writes back the number it heard last, and answers nobody who interrupts."""
+
+    def __init__(self, reached: threading.Event, go_on: threading.Event) -> None:
+        self.heard: list[float] = []
+        self._reached, self._go_on = reached, go_on
+
+    def ask(self, order: dict[str, Any], block: npt.NDArray[np.float32] | None = None) -> dict[str, Any]:
+        lines: list[dict[str, Any]] = []
+        if order["do"] == "begin":
+            self.heard = []
+        if block is not None:
+            self.heard.append(float(block[0]))
+            self._reached.set()
+            self._go_on.wait(10)
+        if order["do"] == "finish":
+            lines = [{"text": str(mark), "start_s": 0.0, "end_s": 1.0, "words": []} for mark in self.heard]
+        return {"notices": [], "lines": lines, "language": "en"}
+
+    def end(self) -> None:
+        self.heard = [-1.0]
+
+
+def test_videos_that_come_together_are_heard_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a graphics card several readers share the extractor; each gets the words of its own video."""
+    reached, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(module, "_SpeechProcess", lambda: OneAtATime(reached, go_on))
+    extractor = WhisperExtractor(Path(), "speech:test:00:1", threads=1, announce=str)
+    said: dict[int, list[str]] = {}
+
+    def listen(mark: int) -> None:
+        blocks = [np.full(RATE, mark, np.float32)] * 2
+        said[mark] = [line.text for line in extractor.transcribe(blocks, ignore).lines]
+
+    readers = [threading.Thread(target=listen, args=(mark,)) for mark in (1, 2)]
+    readers.append(threading.Thread(target=extractor.close))
+    readers[0].start()
+    assert reached.wait(10), "the first video is amid its first block"
+    for late in readers[1:]:
+        late.start()
+        late.join(0.2)
+    go_on.set()
+    for reader in readers:
+        reader.join(10)
+    assert said == {1: ["1.0", "1.0"], 2: ["2.0", "2.0"]}
 
 
 def test_a_bad_folder_is_told_in_words(tmp_path: Path) -> None:
