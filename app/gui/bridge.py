@@ -214,8 +214,9 @@ class Bridge(QObject):
             from app.services.live import LiveSearch
 
             self._search = LiveSearch(library, self.answered.emit, on_state=self._tell_state)
-            self._background = Background(self.data_dir, self._preset)
-            self._background.start()
+            background = Background(self.data_dir, self._preset)
+            background.start()  # first, because nothing can be asked of it before
+            self._background = background
         except Exception as error:
             if not isinstance(error, KnownError):
                 log.exception("search could not be opened")

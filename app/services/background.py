@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from app.services import folders as folder_service
 from app.services.holding import Holding, LiveSettings, set_paused
@@ -85,7 +85,9 @@ class Background:
         self._limits, self._settle_s = limits, settle_s
         self._lock = threading.Lock()
         self._snapshot = BackgroundSnapshot()
-        self._asked: queue.SimpleQueue[Callable[[Library], None]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[_Asked] = queue.SimpleQueue()
+        self._listening = False
+        """Whether what is asked will be done; guarded by the lock."""
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -95,6 +97,8 @@ class Background:
             return
         self._over.clear()
         self._publish(BackgroundSnapshot(state="starting"))
+        with self._lock:
+            self._listening = True
         self._thread = threading.Thread(target=self._run, name="background")
         self._thread.start()
 
@@ -142,17 +146,13 @@ class Background:
         return self._ask(lambda library: folder_service.forget_target(library, target))
 
     def _ask(self, action: Callable[[Library], Answer]) -> Future[Answer]:
+        """The future fails with `KnownError` when nobody is there, or leaves before it was this one's turn."""
         future: Future[Answer] = Future()
-
-        def answer(library: Library) -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(action(library))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the future is asked
-                future.set_exception(error)
-
-        self._asked.put(answer)
+        with self._lock:
+            if self._listening:
+                self._asked.put(_Asked(action, future))
+                return future
+        future.set_exception(self._gone())
         return future
 
     def _run(self) -> None:
@@ -168,10 +168,44 @@ class Background:
             why = f"The program failed ({type(error).__name__}: {error}). Please report it."
             self._publish(replace(self.snapshot(), state="failed", why=why, file=None, stage=""))
             raise
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Nobody may wait for an answer that will not come."""
+        with self._lock:
+            self._listening = False
+        while not self._asked.empty():
+            self._asked.get_nowait().refuse(self._gone())
+
+    def _gone(self) -> KnownError:
+        why = self.snapshot().why
+        return KnownError(
+            "That could not be done: indexing is not running.", why or "Start the program again."
+        )
 
     def _publish(self, snapshot: BackgroundSnapshot) -> None:
         with self._lock:
             self._snapshot = snapshot
+
+
+class _Asked:
+    """Something to be done with the library in the background thread, and who waits for it."""
+
+    def __init__(self, action: Callable[[Library], Any], future: Future[Any]) -> None:
+        self._action, self._future = action, future
+
+    def answer(self, library: Library) -> None:
+        if not self._future.set_running_or_notify_cancel():
+            return
+        try:
+            self._future.set_result(self._action(library))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the future is asked
+            self._future.set_exception(error)
+
+    def refuse(self, error: KnownError) -> None:
+        if self._future.set_running_or_notify_cancel():
+            self._future.set_exception(error)
 
 
 class _Work:
@@ -180,7 +214,7 @@ class _Work:
     def __init__(self, owner: Background, library: Library) -> None:
         self._owner, self._library = owner, library
         self._progress = Progress()
-        settings = LiveSettings(library.paths)
+        self._settings = settings = LiveSettings(library.paths)
         self._hold = Holding(library.store, library.paths, settings)
         self._supervisor = Supervisor(
             library.store,
@@ -189,13 +223,14 @@ class _Work:
             owner._limits,
             on_ready=lambda ready: queue_missing(library, ready),
             hold=self._hold,
-            settle=lambda video_id: set_aside_short(library, video_id),
+            settle=lambda video_id: set_aside_short(library, video_id, settings),
         )
         self._changed = threading.Event()
         self._watcher = Watcher(
             library.store, lambda: _patterns(settings), self._changed.set, settle_s=owner._settle_s
         )
         self._queued = False
+        self._held: str | None = None
         self._working_at = time.monotonic()
         self._weights: list[tuple[str, str, int, int]] = weights_here(library.preset)
         self._weights_again = self._try_again = 0.0
@@ -230,8 +265,12 @@ class _Work:
                 lock.acquire()
             except LibraryBusy as error:
                 self._answer()
-                self._count()
-                self._tell(error.sentence)
+                why = error.sentence
+                try:
+                    self._count()
+                except KnownError as trouble:  # it may pass, and the other program goes on meanwhile
+                    why = trouble.sentence
+                self._tell(why)
                 self._owner._over.wait(ROUND_S)
             else:
                 return True
@@ -241,10 +280,10 @@ class _Work:
         """Do what was asked for since the last round."""
         while True:
             try:
-                action = self._owner._asked.get_nowait()
+                asked = self._owner._asked.get_nowait()
             except queue.Empty:
                 return
-            action(self._library)
+            asked.answer(self._library)
             self._trouble = None  # the owner may just have mended it
             self._changed.set()
 
@@ -257,9 +296,10 @@ class _Work:
             if self._changed.is_set():
                 self._changed.clear()
                 # What is being worked on is not queued any more: only a round can say that there is no more to do.
-                self._queued = anything_to_do(self._library) or self._queued
+                self._queued = anything_to_do(self._library, self._settings) or self._queued
             if self._queued:
                 self._queued = self._supervisor.step()
+                self._held = self._supervisor.held
                 self._working_at = time.monotonic()
                 self._now = self._supervisor.now or self._now
                 self._count_again = 0.0
@@ -279,6 +319,7 @@ class _Work:
         if self._supervisor.running and time.monotonic() - self._working_at > KEEP_WORKERS_S:
             self._supervisor.close(cleanly=True)
         self._count()
+        self._held = self._hold()
         self._changed.wait(ROUND_S)
 
     def _notice_new_weights(self) -> None:
@@ -325,7 +366,7 @@ class _Work:
                 left_s=left_s,
                 rate=rate,
                 eta_s=left_s / rate if rate > 0 else None,
-                notices=(*self._library.notices, *self._watcher.watched.notices),
+                notices=(*self._library.notices, *self._watcher.watched.notices, *self._settings.notices),
                 rounds=self._watcher.watched.rounds,
             )
         )
@@ -337,9 +378,8 @@ class _Work:
         if self._trouble is not None:
             passes = isinstance(self._trouble, DiskFull | LibraryBusy)
             return ("paused" if passes else "failed"), str(self._trouble)
-        held = self._supervisor.held if self._queued else self._hold()
-        if held is not None:
-            return "paused", held
+        if self._held is not None:
+            return "paused", self._held
         if self._queued:
             return "working", ""
         if watched.scanning:

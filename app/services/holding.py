@@ -9,6 +9,7 @@ from pathlib import Path
 from app.workers import machine
 from m2hf_core.config.paths import Paths
 from m2hf_core.config.settings import Settings
+from m2hf_core.errors import KnownError
 from m2hf_core.store import Store, wishes
 
 PAUSED = "Paused. Go on with: m2hf-app resume"
@@ -19,17 +20,26 @@ ASK_MACHINE_EVERY_S = 5.0
 
 
 class LiveSettings:
-    """The settings as they are now: the window, a terminal or an editor may change them while extraction runs."""
+    """The settings as they are now: the window, a terminal or an editor may change them while extraction runs.
+
+    While the file cannot be read, because somebody is half way through a change, the last good settings hold.
+    """
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._stamp: tuple[int, int] | None = None
         self._settings = Settings.load(paths)
+        self.notices: tuple[str, ...] = ()
+        """What is wrong with the file at present."""
 
     def get(self, name: str) -> object:
         stamp = _stamp(self._paths.settings)
         if stamp != self._stamp:
-            self._stamp, self._settings = stamp, Settings.load(self._paths)
+            self._stamp = stamp
+            try:
+                self._settings, self.notices = Settings.load(self._paths), ()
+            except KnownError as error:
+                self.notices = (f"{error.sentence} Until then the settings before it hold.",)
         return self._settings.get(name)
 
 

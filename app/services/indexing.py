@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.services.folders import resolve_folder
-from app.services.holding import paused_by_owner
+from app.services.holding import LiveSettings, paused_by_owner
 from app.services.library import KINDS, Library, Offer, weights_here
 from app.workers.messages import Ready, WorkerConfig
 from app.workers.supervisor import DrainReport, Supervisor
@@ -115,9 +115,12 @@ def index_folders(
     return _report(reconciled, drained, library.offer(), time.monotonic() - began, after - before)
 
 
-def set_aside_short(library: Library, video_id: int | None = None) -> None:
-    """Apply the setting `shortest_s`, as it is now, to one video or to all."""
-    shortest_s = float(str(Settings.load(library.paths).get("shortest_s")))
+def set_aside_short(
+    library: Library, video_id: int | None = None, settings: LiveSettings | None = None
+) -> None:
+    """Apply the setting `shortest_s`, as it is now (or as `settings` have it), to one video or to all."""
+    chosen = settings if settings is not None else Settings.load(library.paths)
+    shortest_s = float(str(chosen.get("shortest_s")))
     with library.store.library.writing() as session:
         failures.set_aside_short(session, shortest_s, video_id)
 
@@ -197,9 +200,9 @@ def queue_missing(library: Library, ready: Ready) -> None:
         queue_wanted(session, present, ready.offered.values())
 
 
-def anything_to_do(library: Library) -> bool:
+def anything_to_do(library: Library, settings: LiveSettings | None = None) -> bool:
     """Whether some video lacks what the workers would offer, as far as can be told without starting one."""
-    set_aside_short(library)
+    set_aside_short(library, settings=settings)
     present = _present_videos(library)
     offer = library.offer()
     if present and (not offer.fingerprints or list(offer.weights) != _ingredients(library)):
