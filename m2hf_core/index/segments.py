@@ -83,6 +83,14 @@ class SegmentFolder:
         manifest["segments"] = kept
         self._replace(manifest)
 
+    def vacant(self) -> frozenset[int]:
+        """The marks of items that were looked at and of which there is nothing to keep."""
+        return frozenset(self._manifest().get("vacant", ()))
+
+    def put_vacant(self, marks: Iterable[int]) -> None:
+        """Replace what `vacant` gives."""
+        self._replace({**self._manifest(), "vacant": sorted(marks)})
+
     def merge(self, names: Sequence[str], join: Callable[[Sequence[Segment]], Arrays]) -> None:
         """Put one segment in the place of several; `join` copies what is alive."""
         manifest = self._manifest()

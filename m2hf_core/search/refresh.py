@@ -3,6 +3,7 @@
 A clip is up to date when its mark is: a digest of its times and of the checksums of the features that it is made of.
 So adding, deleting and re-deriving are one comparison, and interrupted work goes on where it stopped. Whatever is
 wrong with the folder is answered by building again; where it cannot be written, the missing clips are held in memory.
+Clips without a frame (flat stretches, which words can find) have no row; their marks are remembered beside the rows.
 """
 
 from __future__ import annotations
@@ -70,13 +71,13 @@ def refresh(
         reason = error.strerror if isinstance(error, OSError) else error.sentence
         notes.append(f"The search index could not be written, so it is held in memory. {reason}")
     try:
-        kept = folder.open()
+        kept, vacant = folder.open(), folder.vacant()
     except DamagedSegments:
-        kept = []
-    fit, missing = _compared(kept, wanted)
+        kept, vacant = [], frozenset()
+    fit, missing = _compared(kept, wanted, vacant)
     added = [
         Segment(f"memory-{number}", derive(batch), np.ones(len(batch), np.bool_))
-        for number, batch in enumerate(_batches(store, extractors, missing, progress, notes))
+        for number, batch in enumerate(_batches(store, extractors, missing, progress, notes, set()))
     ]
     return Refreshed([*fit, *added], notes)
 
@@ -96,7 +97,8 @@ def _update(
         notes.append(f"The search index was of no use ({damage}); it has been made again.")
         folder.discard()
         kept = []
-    fit, missing = _compared(kept, wanted)
+    vacant = folder.vacant()
+    fit, missing = _compared(kept, wanted, vacant)
     gone = [
         clip_id
         for before, after in zip(kept, fit, strict=True)
@@ -104,8 +106,11 @@ def _update(
     ]
     if gone:
         folder.remove(gone)
-    for batch in _batches(store, extractors, missing, progress, notes):
+    still = set(vacant & {mark for _, mark in wanted.values()})
+    for batch in _batches(store, extractors, missing, progress, notes, still):
         folder.add(derive(batch))
+    if still != vacant:
+        folder.put_vacant(still)
     segments = folder.open()
     small = [segment.name for segment in segments if np.count_nonzero(segment.alive) < SMALL]
     thin = [s.name for s in segments if np.count_nonzero(s.alive) < len(s.alive) / 2]
@@ -116,9 +121,9 @@ def _update(
 
 
 def _compared(
-    kept: Sequence[Segment], wanted: Mapping[int, tuple[ClipRow, int]]
+    kept: Sequence[Segment], wanted: Mapping[int, tuple[ClipRow, int]], vacant: frozenset[int]
 ) -> tuple[list[Segment], list[tuple[ClipRow, int]]]:
-    """(the segments with what is out of date no longer alive, what is missing then)."""
+    """(the segments with what is out of date no longer alive, what is missing then). `vacant`: marks without a row."""
     fit, fresh = [], set()
     for segment in kept:
         marks = np.asarray(segment.arrays["marks"]).tolist()
@@ -130,7 +135,9 @@ def _compared(
             elif alive[place]:
                 fresh.add(clip_id)
         fit.append(Segment(segment.name, segment.arrays, alive))
-    return fit, [found for clip_id, found in wanted.items() if clip_id not in fresh]
+    return fit, [
+        found for clip_id, found in wanted.items() if clip_id not in fresh and found[1] not in vacant
+    ]
 
 
 def _wanted(store: Store, extractors: Mapping[str, str]) -> Iterator[tuple[ClipRow, int]]:
@@ -153,8 +160,9 @@ def _batches(
     missing: Sequence[tuple[ClipRow, int]],
     progress: Progress,
     notes: list[str],
+    vacant: set[int],
 ) -> Iterator[list[RawClip]]:
-    """The missing clips with their raw features, a segment at a time."""
+    """The missing clips with their raw features, a segment at a time. Marks of clips without a frame go to `vacant`."""
     progress.start("index", len(missing), "clips")
     batch: list[RawClip] = []
     held, own = "", dict[str, Feature | None]()
@@ -167,8 +175,12 @@ def _batches(
                 own = {}
                 notes.append(f"{Path(row.path).name} is left out of seeing, hearing and moving: {damage}")
         seen = own.get("clip")
-        if seen is not None and len((frames := within(seen, row.start_s, row.end_s)).values):
-            batch.append(RawClip(row.clip_id, mark, frames, own["vggish"], own["s3d"]))
+        if seen is not None:
+            frames = within(seen, row.start_s, row.end_s)
+            if len(frames.values):
+                batch.append(RawClip(row.clip_id, mark, frames, own["vggish"], own["s3d"]))
+            else:
+                vacant.add(mark)
         progress.advance()
         if len(batch) == SEGMENT_CLIPS:
             yield batch

@@ -113,6 +113,36 @@ def test_adding_deleting_and_extracting_anew(store: Store, make: Derive, tmp_pat
     assert derived == [2], "other clips of the same features"
 
 
+def test_clips_without_frames_are_looked_at_once(
+    store: Store, make: Derive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    one = features.get
+
+    def reading(session: Any, fingerprint: str, extractor: str) -> Feature | None:
+        read.append(fingerprint)
+        return one(session, fingerprint, extractor)
+
+    monkeypatch.setattr(features, "get", reading)
+    put(store, 1, 1)
+    put(store, 2, 2)
+    with store.library.writing() as session:
+        folder = folders.add_folder(session, "/v")
+        video = files.put_path(session, folder, "/v/1.mp4", 1, 1, "print1")
+        clips.replace_clips(session, video, [(0.0, 10.0), (10.0, 15.0)])  # frames end at 10 s: a flat stretch
+    index = SegmentFolder(tmp_path / "index", "key")
+    truth = kept(refresh(store, index, EXTRACTORS, make).segments)
+    assert len(truth) == 3
+    assert set(read) == {"print1", "print2"}
+    read.clear()
+    assert kept(refresh(store, index, EXTRACTORS, make).segments) == truth
+    assert read == []
+    put(store, 1, 100)
+    assert len(kept(refresh(store, index, EXTRACTORS, make).segments)) == 4, "its clips are other ones now"
+    assert set(read) == {"print1"}
+    assert index.vacant() == frozenset()
+
+
 @settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(4)))
 def test_the_order_of_arrival_does_not_matter(
