@@ -172,7 +172,8 @@ class _SpeechProcess:
         how = f"signal {-code}" if code < 0 else f"code {code}"
         return KnownError(
             f"Speech recognition ended unexpectedly ({how}).",
-            "The file is tried again; if it happens each time, there is too little memory or a broken installation.",
+            "Try again with: m2hf-app failures --retry. If it happens each time, there is too little memory or a "
+            "broken installation.",
             last_words,
         )
 

@@ -68,8 +68,9 @@ def test_a_video_is_heard_interrupted_lost_and_heard_again(extractor: WhisperExt
         os.kill(child.pid, signal.SIGKILL)
         yield music[0]
 
-    with pytest.raises(KnownError, match=r"ended unexpectedly \(signal 9\)"):
+    with pytest.raises(KnownError, match=r"ended unexpectedly \(signal 9\)") as told:
         extractor.transcribe(killed(), ignore)
+    assert told.value.hint.startswith("Try again with: m2hf-app failures --retry"), "it is set aside until then"
     assert extractor.transcribe(music, ignore).lines == ()
 
 
