@@ -36,6 +36,8 @@ LOOK_EVERY_S = 0.05
 CLEAN_EVERY = 200
 """New pictures between two looks at the size of the cache."""
 URGENT, PICTURES, LAST = 0, 1, 2
+Stamp = tuple[int, int] | None
+"""Size and time of a file; None while it is not there."""
 
 
 @dataclass(order=True, slots=True)
@@ -61,7 +63,8 @@ class Errands:
         self._preset, self._timeout_s = preset, timeout_s
         self._asked: PriorityQueue[_Asked] = PriorityQueue()
         self._turns = itertools.count()
-        self._fingerprints: dict[Path, str] = {}
+        self._fingerprints: dict[tuple[Path, Stamp], str] = {}
+        """By path, size and time: another file may come to lie where one was."""
         self._made = 0
         self._over = threading.Event()
         self._runner: _Runner | None = None
@@ -70,7 +73,7 @@ class Errands:
 
     def thumbnail(self, video: Path, at_s: float, side: int = 320) -> Future[Path]:
         """A JPEG of the frame at `at_s`, in the cache from then on."""
-        known = self._fingerprints.get(video)
+        known = self._fingerprints.get((video, _stamp(video)))
         if known is not None:
             there = picture_of_moment(self._paths.thumbnails, known, at_s, side)
             if there.is_file():
@@ -140,8 +143,9 @@ class Errands:
         return self._send(asked.what, *asked.arguments)
 
     def _picture(self, video: Path, at_s: float, side: int) -> Path:
-        fingerprint = self._fingerprints.get(video) or self._look_up(video) or self._send("identify", video)
-        self._fingerprints[video] = fingerprint
+        seen = video, _stamp(video)
+        fingerprint = self._fingerprints.get(seen) or self._look_up(*seen) or self._send("identify", video)
+        self._fingerprints[seen] = fingerprint
         target = picture_of_moment(self._paths.thumbnails, fingerprint, at_s, side)
         if target.is_file():
             os.utime(target)  # seen again: the last to be cleaned up
@@ -152,11 +156,16 @@ class Errands:
             make_room(self._paths)
         return target
 
-    def _look_up(self, video: Path) -> str | None:
-        """As the library knows it: so that pictures of an offline video are found, and forgotten with it."""
+    def _look_up(self, video: Path, stamp: Stamp) -> str | None:
+        """As the library knows it: so that pictures of an offline video are found, and forgotten with it.
+
+        None too when the file was changed since the library looked at it.
+        """
         try:
             with open_store(self._paths, read_only=True) as store, store.library.reading() as session:
                 found = files.video_of_path(session, video)
+                if stamp is not None and files.size_and_time(session, video) != stamp:
+                    return None
         except StoreError:
             return None  # pictures work without a library too
         return found.fingerprint if found else None
@@ -222,3 +231,11 @@ class _Runner:
         self._process.kill()
         self._process.join()
         self._process.close()
+
+
+def _stamp(video: Path) -> Stamp:
+    try:
+        status = video.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

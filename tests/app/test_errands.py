@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,18 @@ def test_the_picture_of_a_moment_is_the_frame_shown_there_and_kept(
     again = errands.thumbnail(video, 2.5, 96)
     assert again.done(), "from the cache, without the process"
     assert again.result().stat().st_ino == before
+
+
+def test_another_file_in_the_same_place_gets_its_own_picture(
+    errands: Errands, video: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "clip.mp4"
+    shutil.copy(video, place)
+    first = errands.thumbnail(place, 1.0, 96).result(60)
+    render_file(draw_specs("train", 2, seed=4)[1], place)
+    second = errands.thumbnail(place, 1.0, 96).result(60)
+    assert second.parent.name == fingerprint_file(place)
+    assert first.parent.name == fingerprint_file(video)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a process by a signal")
