@@ -32,6 +32,8 @@ Answer = TypeVar("Answer")
 
 ROUND_S = 0.1
 COUNT_EVERY_S = 1.0
+LOOK_SHARE = 20
+"""Looking over the whole library takes no more than one part in so many of the time."""
 KEEP_WORKERS_S = 60.0
 """Idle workers hold a gigabyte of networks each: after so long without work they leave."""
 TRY_AGAIN_S = 15.0
@@ -237,7 +239,7 @@ class _Work:
         self._trouble: KnownError | None = None
         self._seen: deque[tuple[float, float]] = deque()
         self._now: status.Status | None = None
-        self._count_again = 0.0
+        self._count_again = self._look_again = 0.0
 
     def run(self) -> None:
         """Until the owner stops it. Raises `KnownError` when this library cannot be worked on at all."""
@@ -286,6 +288,7 @@ class _Work:
             asked.answer(self._library)
             self._trouble = None  # the owner may just have mended it
             self._changed.set()
+            self._look_again = 0.0  # somebody waits for it
 
     def _round(self) -> None:
         if self._trouble is not None and time.monotonic() < self._try_again:
@@ -293,10 +296,12 @@ class _Work:
             return
         try:
             self._notice_new_weights()
-            if self._changed.is_set():
+            if self._changed.is_set() and time.monotonic() >= self._look_again:
                 self._changed.clear()
+                began = time.monotonic()
                 # What is being worked on is not queued any more: only a round can say that there is no more to do.
                 self._queued = anything_to_do(self._library, self._settings) or self._queued
+                self._look_again = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
             if self._queued:
                 self._queued = self._supervisor.step()
                 self._held = self._supervisor.held
@@ -320,7 +325,10 @@ class _Work:
             self._supervisor.close(cleanly=True)
         self._count()
         self._held = self._hold()
-        self._changed.wait(ROUND_S)
+        if self._changed.is_set():  # it was looked at so lately that it waits for its turn
+            self._owner._over.wait(ROUND_S)
+        else:
+            self._changed.wait(ROUND_S)
 
     def _notice_new_weights(self) -> None:
         """Weights that were prepared meanwhile wake a branch without a restart of the program."""
@@ -339,7 +347,7 @@ class _Work:
         began = time.monotonic()
         with self._library.store.library.reading() as session:
             self._now = status.status(session)
-        self._count_again = time.monotonic() + max(COUNT_EVERY_S, 20 * (time.monotonic() - began))
+        self._count_again = time.monotonic() + max(COUNT_EVERY_S, LOOK_SHARE * (time.monotonic() - began))
 
     def _tell(self, elsewhere: str = "") -> None:
         """Publish how things stand; `elsewhere` says that another program does the work."""

@@ -126,17 +126,18 @@ def set_aside_short(
 
 
 def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
-    """One worker per device. Raises `UsageError` for a word that names none."""
+    """One worker per device, which share the cores. Raises `UsageError` for a word that names none."""
+    names = _devices(library, device)
     return [
         WorkerConfig(
             preset=library.preset.id,
             device=name,
-            threads=max(1, os.cpu_count() or 1),
+            threads=max(1, (os.cpu_count() or 1) // len(names)),
             staging=library.paths.staging,
             posters=library.paths.thumbnails,
             read_text=library.settings.get("read_text") == "on",
         )
-        for name in _devices(library, device)
+        for name in names
     ]
 
 

@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.services import background as module
 from app.services.background import Background, BackgroundSnapshot
+from app.services.indexing import worker_configs
+from app.services.library import open_library
 from m2hf_core.config.paths import Paths
 from m2hf_core.errors import KnownError
+from m2hf_core.store import Store
 
 PATIENCE_S = 60.0
 
@@ -69,3 +73,41 @@ def test_what_is_asked_of_nobody_fails_at_once(
         queued[0].result(60)
     with pytest.raises(KnownError, match="The library is gone"):
         background.rescan().result(60)
+
+
+def test_a_folder_in_turmoil_does_not_have_the_library_looked_over_each_time(
+    background: Background, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+
+    def slow(*_: object) -> bool:
+        looks.append(time.monotonic())
+        time.sleep(0.1)
+        return False
+
+    class Turmoil(module.Watcher):
+        """Says in every moment that something has changed."""
+
+        def __init__(self, store: Store, patterns: Any, changed: Callable[[], None], **options: Any) -> None:
+            super().__init__(store, patterns, changed, **options)
+            changes.append(changed)
+
+    changes: list[Callable[[], None]] = []
+    monkeypatch.setattr(module, "anything_to_do", slow)
+    monkeypatch.setattr(module, "Watcher", Turmoil)
+    background.start()
+    until(background, lambda now: now.state == "idle")
+    for _ in range(100):
+        changes[0]()
+        time.sleep(0.01)
+    assert 1 <= len(looks) <= 2
+    before = len(looks)
+    background.rescan().result(60)
+    until(background, lambda now: len(looks) > before)
+
+
+def test_workers_of_several_devices_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        assert [config.threads for config in worker_configs(library, "cpu")] == [8]
+        assert [config.threads for config in worker_configs(library, "cuda:0,cuda:1")] == [4, 4]
