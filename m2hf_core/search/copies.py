@@ -19,6 +19,8 @@ moves looks the same on two days: that is why a copy is told under its hit, with
 SHORTEST = 3
 """Frames in a row, so that one black frame or one title does not make two videos the same."""
 STEP_S = 1.0
+AT_ONCE = 4096
+"""Frames of a whole video that are compared together: 16 MB at width 512."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +42,10 @@ class Stretch:
 
 
 def same_stretch(one: Frames, other: Frames) -> Stretch | None:
-    """The longest stretch of `one` that is in `other` too, at one shift in time; None when there is none."""
+    """The longest stretch of `one` that is in `other` too, at one shift in time; None when there is none.
+
+    Compares every frame with every other: one of the two is to be short. For whole videos there is `extended`.
+    """
     if not len(one.times) or not len(other.times):
         return None
     pairs = np.argwhere(one.values @ other.values.T >= SAME)
@@ -55,6 +60,26 @@ def same_stretch(one: Frames, other: Frames) -> Stretch | None:
         if stretch is not None and (best is None or _length(stretch) > _length(best)):
             best = stretch
     return best
+
+
+def extended(one: Frames, other: Frames, found: Stretch) -> Stretch | None:
+    """The longest stretch of `one` that is in `other` at the shift of `found`, in time and memory of one video."""
+    wanted = one.times + (found.other_end_s - found.end_s)
+    nearest = _nearest(other.times, wanted)
+    close = np.flatnonzero(np.abs(other.times[nearest] - wanted) <= STEP_S / 2)
+    same = np.zeros(len(close), np.bool_)
+    for start in range(0, len(close), AT_ONCE):
+        rows = close[start : start + AT_ONCE]
+        fit = np.einsum("nd,nd->n", one.values[rows], other.values[nearest[rows]])
+        same[start : start + AT_ONCE] = fit >= SAME
+    rows = close[same]
+    return _longest_run(one, other, np.stack([rows, nearest[rows]], axis=1)) if len(rows) else None
+
+
+def _nearest(times: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The place in ascending `times` that is nearest to each wanted second."""
+    between = (times[1:] + times[:-1]) / 2
+    return np.searchsorted(between, wanted)
 
 
 def _longest_run(one: Frames, other: Frames, pairs: npt.NDArray[np.int64]) -> Stretch | None:

@@ -18,7 +18,7 @@ from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import BRANCHES, Branch, BranchHit, Copy, Fusion, SearchHit
 from m2hf_core.search.captions import UNTRAINED
 from m2hf_core.search.captions_cache import FloatArray
-from m2hf_core.search.copies import Frames, Stretch, same_stretch
+from m2hf_core.search.copies import Frames, Stretch, extended, same_stretch
 from m2hf_core.search.gallery import Gallery
 
 LOOKED_THROUGH = 4
@@ -188,7 +188,7 @@ def _copied(clip: Frames | None, other: Frames | None) -> Stretch | None:
 
 def _copy(gallery: Gallery, row: int, own: Frames | None, other: Frames | None, found: Stretch) -> Copy:
     """The whole stretch that two videos share, not only that of one clip."""
-    whole = same_stretch(own, other) if own is not None and other is not None else None
+    whole = extended(own, other, found) if own is not None and other is not None else None
     stretch = whole or found
     return Copy(
         gallery.clips[row].path, stretch.start_s, stretch.end_s, stretch.other_start_s, stretch.other_end_s

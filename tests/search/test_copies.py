@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2hf_core.search.copies import Frames, same_stretch
+from m2hf_core.search.copies import Frames, extended, same_stretch
 
 WIDTH = 32
 
@@ -81,3 +83,31 @@ def test_half_seconds_between_the_frame_grids() -> None:
     found = same_stretch(late, whole)
     assert found is not None
     assert found.end_s - found.start_s == pytest.approx(10)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 30), st.integers(12, 25), st.integers(0, 10), st.integers(0, 9))
+def test_a_clip_is_extended_to_the_whole_stretch(
+    seed: int, start: int, length: int, at: int, tenths: int
+) -> None:
+    """Twelve frames of the cut say where it is from; the rest follows along their shift, as if all were compared."""
+    rng = np.random.default_rng(seed)
+    whole = video(rng, 60)
+    cut = again(rng, whole, start, start + length, at)
+    cut = Frames(cut.values, cut.times + tenths / 10)
+    clip = slice(at, at + 12)
+    found = same_stretch(Frames(cut.values[clip], cut.times[clip]), whole)
+    assert extended(cut, whole, found) == same_stretch(cut, whole)
+
+
+def test_hours_of_a_still_picture_are_compared_in_the_memory_of_one_video() -> None:
+    one = unit(np.random.default_rng(0).normal(size=(1, WIDTH)))
+    still = Frames(np.repeat(one, 20_000, axis=0), np.arange(20_000) + 0.5)
+    found = same_stretch(Frames(still.values[:12], still.times[:12]), still)
+    tracemalloc.start()
+    try:
+        stretch = extended(still, still, found)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (stretch.start_s, stretch.end_s, stretch.other_start_s) == pytest.approx((0, 20_000, 0))
+    assert peak < 32 << 20, "every frame with every other would be 1.6 GB"
