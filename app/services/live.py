@@ -71,7 +71,9 @@ class LiveSearch:
     """The window's and the API's door to searching. Use as a context manager, or `close` it.
 
     `deliver` gets every finished answer, in order, on the search thread; it must be quick and may not call back into
-    `close`. `on_state` hears opening, ready, failed (with the reason) and closed, on the same thread.
+    `close`. `on_state` hears opening, ready, failed (with the reason, once while it stays the same) and closed, on the
+    same thread. What could not be opened or loaded again is tried again by itself; the former searcher, if there is
+    one, answers meanwhile, and without one what is asked waits.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class LiveSearch:
         self._on_state("opening", None)
         searcher: Searcher | None = None
         last: Asked | None = None
+        told = ""
         self._load(None)
         look_at = time.monotonic() + LOOK_EVERY_S
         while True:
@@ -168,18 +171,18 @@ class LiveSearch:
                 asked = call = None
                 if searcher is not None:
                     asked, waiting.asked = waiting.asked, None
-                    if asked is None and waiting.calls:
+                    if asked is None and not refresh and waiting.calls:
                         call = waiting.calls.popleft()
                 prompted, waiting.prompted = waiting.prompted, False
-            if failure is not None:
+            if failure is not None and repr(failure) != told:
+                told = repr(failure)
                 self._on_state("failed", failure)
             elif fresh is not None:
+                told = ""
                 self._on_state("ready", None)
             if searcher is None:
-                if prompted:
-                    self._look(None)
-                continue
-            if asked is not None:
+                pass
+            elif asked is not None:
                 last = asked
                 self._deliver(answered(searcher, asked))
             elif refresh and last is not None:
@@ -231,7 +234,7 @@ class LiveSearch:
         with self._condition:
             self._waiting.fresh, self._waiting.failure = fresh, failure
             self._condition.notify_all()
-            if old is not None:
+            if old is not None or fresh is None:
                 self._condition.wait_for(lambda: self._waiting.closing, REST * took_s)
             self._waiting.loading = False
 

@@ -128,6 +128,20 @@ def test_a_library_that_cannot_be_opened_says_why_and_is_tried_again() -> None:
     assert str(screen.states[1][1]) == "The disk is away."
 
 
+def test_a_failed_opening_is_tried_again_without_being_told_to_and_told_once() -> None:
+    screen, tries = Screen(), [KnownError("The disk is away."), KnownError("The disk is away.")]
+
+    def opener(_: object) -> FakeSearcher:
+        if tries:
+            raise tries.pop()
+        return FakeSearcher()
+
+    with live(FakeSearcher(), screen, opener=opener) as search:
+        search.ask("dog")
+        screen.until(lambda: len(screen.shown) == 1)
+    assert [state for state, _ in screen.states] == ["opening", "failed", "ready", "closed"]
+
+
 def test_closing_finishes_what_is_answered_and_drops_the_rest() -> None:
     screen, searcher = Screen(), FakeSearcher(takes_s=0.2)
     search = live(searcher, screen)
