@@ -70,7 +70,9 @@ def test_a_video_is_heard_interrupted_lost_and_heard_again(extractor: WhisperExt
 
     with pytest.raises(KnownError, match=r"ended unexpectedly \(signal 9\)") as told:
         extractor.transcribe(killed(), ignore)
-    assert told.value.hint.startswith("Try again with: m2hf-app failures --retry"), "it is set aside until then"
+    assert told.value.hint.startswith("Try again with: m2hf-app failures --retry"), (
+        "it is set aside until then"
+    )
     assert extractor.transcribe(music, ignore).lines == ()
 
 
