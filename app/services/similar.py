@@ -15,11 +15,10 @@ from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target, split_target
 from m2hf_core.errors import KnownError, ModelsMissing, UnreadableMedia
-from m2hf_core.model.checkpoint import UNTRAINED
 from m2hf_core.records import Branch, Copy, Fusion, SearchAnswer
 from m2hf_core.search.captions_cache import unit_rows
 from m2hf_core.search.similar import Sample, sample_of_clip, similar_clips
-from m2hf_core.store import files, scorers
+from m2hf_core.store import files
 
 EncodeImage = Callable[[Path], npt.NDArray[np.float32]]
 """A picture file -> [d]. Raises `KnownError` for a file that is none."""
@@ -60,13 +59,12 @@ def find_similar(
     encode_ms = (time.perf_counter() - began) * 1000
     began = time.perf_counter()
     found = similar_clips(searcher.gallery, sample, searcher.asleep, k=k, fusion=chosen)
-    scorer_id, scorer_state = _scorer_of(library)
     return SearchAnswer(
         query=target,
         fusion=chosen,
         preset=library.preset.id,
-        scorer_id=scorer_id,
-        scorer_state=scorer_state,
+        scorer_id=searcher.eyes.scorer_id,
+        scorer_state=searcher.eyes.scorer_state,
         took_ms=(time.perf_counter() - began) * 1000,
         encode_ms=encode_ms,
         videos=searcher.gallery.videos,
@@ -78,12 +76,6 @@ def find_similar(
         noun_mode=searcher.nouns.mode,
         copies=found.copies,
     )
-
-
-def _scorer_of(library: Library) -> tuple[str, str]:
-    with library.store.library.reading() as session:
-        row = scorers.active(session, library.preset.id)
-    return (UNTRAINED, UNTRAINED) if row is None else (row.scorer_id, row.state)
 
 
 def _is_video(library: Library, target: str) -> bool:

@@ -29,6 +29,7 @@ class LibraryStatus:
     preset: str
     scorer_id: str
     scorer_state: str
+    """`trained` or `untrained`, as in the answers of a search."""
     asleep: Mapping[str, str]
 
     def document(self) -> dict[str, object]:
@@ -60,7 +61,7 @@ def library_status(library: Library) -> LibraryStatus:
         clips=now.clips,
         preset=library.preset.id,
         scorer_id=UNTRAINED if scorer is None else scorer.scorer_id,
-        scorer_state=UNTRAINED if scorer is None else scorer.state,
+        scorer_state=UNTRAINED if scorer is None else scorer.state.partition(":")[0],
         asleep=offer.asleep,
     )
 

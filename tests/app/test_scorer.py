@@ -125,7 +125,7 @@ def test_a_scorer_is_taken_in_tested_and_used(run: Run, data: Path, write: Calla
     assert after[1]["test"]["queries"] == 41
     assert "answers" in run("scorer", "list", "--data-dir", data).out
     told = run("status", "--data-dir", data, "--json").json["scorer"]
-    assert told == {"id": done.json["id"], "state": "trained:good"}
+    assert told == {"id": done.json["id"], "state": "trained"}
 
 
 def test_a_worse_scorer_is_refused_unless_forced(run: Run, data: Path, write: Callable[..., Path]) -> None:

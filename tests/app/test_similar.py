@@ -15,7 +15,7 @@ from app.services.library import open_library
 from app.services.searching import Searcher, open_searcher
 from app.services.similar import find_similar
 from m2hf_core.errors import KnownError, UnreadableMedia, UsageError
-from m2hf_core.store import clips, files, folders
+from m2hf_core.store import clips, files, folders, scorers
 
 Vector = np.ndarray
 
@@ -142,6 +142,18 @@ def test_offline_and_deleted_sources(shelf: Path, path_of, tmp_path: Path) -> No
         assert find_similar(opened, path_of("sea"), no_picture).hits, "an offline video is a good source"
         with pytest.raises(KnownError, match="deleted or moved"):
             find_similar(opened, path_of("street"), no_picture)
+
+
+def test_the_scorer_that_really_answered_is_named(shelf: Path, path_of, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(shelf, data)
+    with open_library(data, mode="write") as library:
+        with library.store.library.writing() as session:
+            scorers.register(session, "lost", "demo", "trained:lost", "scorers/lost.safetensors", {})
+            scorers.activate(session, "lost")
+        answer = find_similar(open_searcher(library), path_of("sea"), no_picture)
+    assert (answer.scorer_id, answer.scorer_state) == ("untrained", "untrained")
+    assert any("The trained scorer is not used" in note for note in answer.notes)
 
 
 def test_the_command_prints_the_form_of_search(run, shelf: Path, path_of, tmp_path: Path) -> None:
