@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from app.cli.common import Subparsers, add_command, print_json, say, write
+from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
 from m2hf_core.errors import UsageError
 from m2hf_core.records import BRANCHES, FUSIONS, Branch
 
@@ -44,9 +44,16 @@ def run(args: argparse.Namespace) -> int:
     with open_library(args.data_dir, preset=args.preset) as library:
         for notice in library.notices:
             say(notice)
-        answer = search(
-            library, args.query, k=args.k, branches=args.branches, fusion=args.fusion, explain=args.explain
-        )
+        with shown_progress() as progress:
+            answer = search(
+                library,
+                args.query,
+                k=args.k,
+                branches=args.branches,
+                fusion=args.fusion,
+                explain=args.explain,
+                progress=progress,
+            )
     if args.json:
         print_json(search_json(answer, explain=args.explain))
         return 0

@@ -17,7 +17,7 @@ from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target
 from m2hf_core.config.paths import resources_dir
-from m2hf_core.model.checkpoint import load_scorer
+from m2hf_core.model.checkpoint import UNTRAINED
 from m2hf_core.model.inputs import TextFeatures
 from m2hf_core.progress import Progress
 from m2hf_core.records import CaptionAnswer, Fusion
@@ -25,9 +25,7 @@ from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, 
 from m2hf_core.search.captions_cache import BankVectors, NounCache, VectorCache, cache_folder
 from m2hf_core.search.moment import load_moment
 from m2hf_core.store import captions as bank_rows
-from m2hf_core.store import scorers, transcripts
-from m2hf_core.store.scorers import ScorerRow
-from m2hf_core.text.tower import TextTower
+from m2hf_core.store import transcripts
 
 EVERYDAY = "everyday"
 """The source of the captions that are shipped."""
@@ -41,7 +39,9 @@ def captions(
     library: Library, target: str, *, k: int, fusion: Fusion | None = None, progress: Progress | None = None
 ) -> CaptionAnswer:
     """One search for captions from a cold start, for the command line."""
-    return CaptionSearch(open_searcher(library)).nearest(target, k=k, fusion=fusion, progress=progress)
+    return CaptionSearch(open_searcher(library, progress=progress)).nearest(
+        target, k=k, fusion=fusion, progress=progress
+    )
 
 
 @dataclass(slots=True)
@@ -51,7 +51,6 @@ class CaptionSearch:
     searcher: Searcher
     _bank: CaptionBank | None = field(default=None, init=False)
     _made_of: tuple[int, ...] = field(default=(), init=False)
-    _scorer: tuple[ScorerRow, ActiveScorer | None] | None = field(default=None, init=False)
 
     def nearest(
         self,
@@ -78,15 +77,17 @@ class CaptionSearch:
         )
 
     def _trained(self) -> ActiveScorer | None:
-        """The scorer that answers for this preset now, None before there is one; read once."""
-        library, tower = self.searcher.library, self.searcher.tower
-        with library.store.library.reading() as session:
-            row = scorers.active(session, library.preset.id)
-        if row is None or tower is None:
+        """The scorer that answers searches, None while that is the one before training."""
+        own = self.searcher.eyes.own
+        if own is None or own.answering.state == UNTRAINED:
             return None
-        if self._scorer is None or self._scorer[0] != row:
-            self._scorer = (row, read_scorer(library, row, tower))
-        return self._scorer[1]
+        answering, tower = own.answering, own.tower
+
+        def tokens(texts: Sequence[str]) -> TextFeatures:
+            made = tower.encode(texts)
+            return TextFeatures(made.tokens, made.mask, made.pooled)
+
+        return ActiveScorer(answering.scorer, answering.branches, answering.widths, tokens)
 
     def bank(self, progress: Progress) -> CaptionBank:
         """Everything to compare with; what is new in it is encoded and kept on disk."""
@@ -124,19 +125,6 @@ def everyday_captions() -> list[str]:
     """The captions that are shipped."""
     file = resources_dir() / "captions" / "everyday.txt"
     return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
-
-
-def read_scorer(library: Library, row: ScorerRow, tower: TextTower) -> ActiveScorer | None:
-    """A registered scorer with its way to read texts, None for one that is not trained. Raises `BadModelFile`."""
-    if row.file is None:
-        return None
-    scorer, info = load_scorer(library.paths.data / row.file, tower.fingerprint)
-
-    def tokens(texts: Sequence[str]) -> TextFeatures:
-        made = tower.encode(texts)
-        return TextFeatures(made.tokens, made.mask, made.pooled)
-
-    return ActiveScorer(scorer, info, tokens) if info.trained else None
 
 
 def _texts(session: Session) -> tuple[dict[str, str], dict[str, int]]:

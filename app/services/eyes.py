@@ -169,7 +169,7 @@ def _open_sight(
         ):  # encoding the captions takes seconds, and is needed only when there is something to index
             text = found.encode(null_texts)
             bank.append(TextFeatures(text.tokens, text.mask, text.pooled))
-        return derive(answering.scorer, answering.branches, clips, answering.widths, bank[0])
+        return derive(answering.scorer, answering.branches, clips, answering.widths, bank[0], progress)
 
     index = library.paths.data / "index"
     folder = segment_folder(index, answering, extractors, _digest(null_texts))

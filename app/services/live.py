@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from app.services.library import Library
 from app.services.searching import Searcher, open_searcher
+from m2hf_core.progress import Progress
 from m2hf_core.records import Branch, Fusion, SearchAnswer
 
 LOOK_EVERY_S = 1.0
@@ -67,6 +68,10 @@ class _Waiting:
     closing: bool = False
 
 
+def _open(library: Library, progress: Progress) -> Searcher:
+    return open_searcher(library, progress=progress)
+
+
 class LiveSearch:
     """The window's and the API's door to searching. Use as a context manager, or `close` it.
 
@@ -82,13 +87,14 @@ class LiveSearch:
         deliver: Callable[[Answered], None],
         *,
         on_state: Callable[[State, Exception | None], None] | None = None,
-        opener: Callable[[Library], Searcher] = open_searcher,
+        opener: Callable[[Library, Progress], Searcher] = _open,
     ) -> None:
         self._library, self._deliver, self._opener = library, deliver, opener
         self._on_state = on_state or (lambda state, reason: None)
         self._condition = threading.Condition()
         self._waiting = _Waiting()
         self._numbers = 0
+        self._progress = Progress()
         self._loader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="search", daemon=True)
         self._thread.start()
@@ -135,7 +141,8 @@ class LiveSearch:
             self._condition.notify_all()
 
     def close(self) -> None:
-        """End the threads; what waits is dropped, what is being answered is finished first."""
+        """End the threads; what waits is dropped, what is being answered is finished first, loading is given up."""
+        self._progress.cancel()
         with self._condition:
             self._waiting.closing = True
             self._condition.notify_all()
@@ -227,7 +234,9 @@ class LiveSearch:
         failure: Exception | None = None
         began = time.monotonic()
         try:
-            fresh = self._opener(self._library) if old is None else old.reloaded()
+            fresh = (
+                self._opener(self._library, self._progress) if old is None else old.reloaded(self._progress)
+            )
         except Exception as error:  # noqa: BLE001 - told to whoever watches the state; the old library serves on
             failure = error
         took_s = time.monotonic() - began

@@ -73,9 +73,9 @@ class Searcher:
         with self.library.store.library.reading() as session:
             return revision(session) != self.revision
 
-    def reloaded(self) -> Searcher:
+    def reloaded(self, progress: Progress | None = None) -> Searcher:
         """The library as it is now. The text tower is shared while its weights are those of the stored features."""
-        return open_searcher(self.library, self)
+        return open_searcher(self.library, self, progress)
 
     def timeline(self, video: Path, text: str) -> dict[str, list[tuple[float, float]]]:
         """Branch -> (second, score) in order of time along a whole video; a branch that abstains has none.
@@ -201,7 +201,7 @@ def open_searcher(
     """Load the gallery and what encodes queries. A text tower without weights sleeps, and says so.
 
     The search index is brought in step with the store first. What is costly to open and has not changed is taken
-    over from `former`.
+    over from `former`. Raises `Interrupted` when `progress` is cancelled; what was brought in step until then stays.
     """
     with library.store.library.reading() as session:
         seen = revision(session)  # before anything is read: what changes meanwhile shows as stale
@@ -221,9 +221,11 @@ def search(
     branches: Collection[Branch] | None,
     fusion: Fusion | None,
     explain: bool,
+    progress: Progress | None = None,
 ) -> SearchAnswer:
     """One search from a cold start, for the command line."""
-    return open_searcher(library).search(text, k=k, branches=branches, fusion=fusion, explain=explain)
+    opened = open_searcher(library, progress=progress)
+    return opened.search(text, k=k, branches=branches, fusion=fusion, explain=explain)
 
 
 def standing_notes(library: Library, nouns: NounExtractor) -> Iterator[str]:

@@ -20,6 +20,7 @@ from m2hf_core.model.align import align_to_frames
 from m2hf_core.model.inputs import EncodedVideo, TextFeatures, VideoFeatures
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.model.wti import wti_matrix
+from m2hf_core.progress import Progress
 from m2hf_core.records import Branch, Feature
 
 MAX_FRAMES = 12
@@ -79,15 +80,17 @@ def derive(
     clips: Sequence[RawClip],
     widths: tuple[int, int],
     null: TextFeatures | None,
+    progress: Progress | None = None,
 ) -> dict[str, Array]:
-    """The arrays of one segment; every clip has a frame.
+    """The arrays of one segment; every clip has a frame. Looks between batches whether to stop (`Interrupted`).
 
     `widths`: of audio and motion features. `null`: captions that are about nothing in particular.
     """
-    parts = [
-        _derive_batch(scorer, branches, clips[start : start + BATCH], widths, null)
-        for start in range(0, len(clips), BATCH)
-    ]
+    parts = []
+    for start in range(0, len(clips), BATCH):
+        if progress is not None:
+            progress.check()
+        parts.append(_derive_batch(scorer, branches, clips[start : start + BATCH], widths, null))
     counts = np.asarray([len(clip.frames.values) for clip in clips], np.int32)
     ends = np.cumsum(counts, dtype=np.int64)
     middles = [(clip.frames.start_s + clip.frames.end_s) / 2 for clip in clips]

@@ -14,6 +14,7 @@ import pytest
 from app.services.library import open_library
 from app.services.live import Answered, Asked, LiveSearch
 from m2hf_core.errors import BadQuery, KnownError
+from m2hf_core.progress import Progress
 from m2hf_core.records import SearchAnswer
 
 
@@ -42,7 +43,7 @@ class FakeSearcher:
     def stale(self) -> bool:
         return self.is_stale()
 
-    def reloaded(self) -> FakeSearcher:
+    def reloaded(self, _: Progress) -> FakeSearcher:
         return FakeSearcher(self.takes_s, self.generation + 1)
 
 
@@ -68,7 +69,7 @@ class Screen:
 
 
 def live(searcher: FakeSearcher, screen: Screen, **more: Any) -> LiveSearch:
-    opener = more.pop("opener", lambda _: searcher)
+    opener = more.pop("opener", lambda *_: searcher)
     return LiveSearch(None, screen.deliver, on_state=screen.state, opener=opener, **more)  # type: ignore[arg-type]
 
 
@@ -113,7 +114,7 @@ def test_a_changed_library_is_loaded_and_the_screen_brought_up_to_date() -> None
 def test_a_library_that_cannot_be_opened_says_why_and_is_tried_again() -> None:
     screen, tries = Screen(), [KnownError("The disk is away.")]
 
-    def opener(_: object) -> FakeSearcher:
+    def opener(*_: object) -> FakeSearcher:
         if tries:
             raise tries.pop()
         return FakeSearcher()
@@ -131,7 +132,7 @@ def test_a_library_that_cannot_be_opened_says_why_and_is_tried_again() -> None:
 def test_a_failed_opening_is_tried_again_without_being_told_to_and_told_once() -> None:
     screen, tries = Screen(), [KnownError("The disk is away."), KnownError("The disk is away.")]
 
-    def opener(_: object) -> FakeSearcher:
+    def opener(*_: object) -> FakeSearcher:
         if tries:
             raise tries.pop()
         return FakeSearcher()
@@ -140,6 +141,28 @@ def test_a_failed_opening_is_tried_again_without_being_told_to_and_told_once() -
         search.ask("dog")
         screen.until(lambda: len(screen.shown) == 1)
     assert [state for state, _ in screen.states] == ["opening", "failed", "ready", "closed"]
+
+
+@pytest.mark.parametrize("reloading", [False, True])
+def test_closing_gives_up_a_long_loading(reloading: bool) -> None:
+    screen, began, stopped = Screen(), threading.Event(), threading.Event()
+
+    def long(progress: Progress) -> FakeSearcher:
+        began.set()
+        for _ in range(2000):  # 20 s
+            time.sleep(0.01)
+            if progress.cancelled:
+                stopped.set()
+                progress.check()
+        raise AssertionError("closing was not heard of")
+
+    searcher = FakeSearcher(is_stale=lambda: True)
+    searcher.reloaded = long  # type: ignore[method-assign]
+    opener = (lambda *_: searcher) if reloading else (lambda _, progress: long(progress))
+    search = live(searcher, screen, opener=opener)
+    assert began.wait(20)
+    search.close()
+    assert stopped.is_set()
 
 
 def test_closing_finishes_what_is_answered_and_drops_the_rest() -> None:

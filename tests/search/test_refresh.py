@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m2hf_core.config.paths import Paths
+from m2hf_core.errors import Interrupted
 from m2hf_core.index import Segment, SegmentFolder
 from m2hf_core.model.m2hf import M2HF
+from m2hf_core.progress import Progress
 from m2hf_core.records import Feature
 from m2hf_core.search import refresh as module
 from m2hf_core.search.derive import RawClip, derive
@@ -157,6 +159,27 @@ def test_the_order_of_arrival_does_not_matter(
             only = frozenset(f"print{number}" for number in order[:count])
             found = refresh(store, folder, EXTRACTORS, make, only=only)
         assert kept(found.segments) == built_anew(store, make, base / "anew")
+
+
+def test_deriving_stops_when_asked_to_and_goes_on_later(
+    store: Store, scorer: M2HF, make: Derive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEGMENT_CLIPS", 2)
+    for number in range(3):
+        put(store, number, number)
+    folder, progress = SegmentFolder(tmp_path / "index", "key"), Progress()
+
+    def stopped_in_the_second_segment(own: Sequence[RawClip]) -> Mapping[str, Any]:
+        if folder.open():
+            progress.cancel()
+        return derive(scorer, BRANCHES, own, (3, 5), None, progress)
+
+    with pytest.raises(Interrupted):
+        refresh(store, folder, EXTRACTORS, stopped_in_the_second_segment, progress)
+    assert len(kept(folder.open())) == 2, "what was finished stays"
+    found = refresh(store, folder, EXTRACTORS, make)
+    assert found.notes == []
+    assert len(kept(found.segments)) == 6
 
 
 def test_many_small_segments_become_one(
