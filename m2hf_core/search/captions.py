@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from m2hf_core.model.checkpoint import ScorerInfo
-from m2hf_core.model.config import M2HFConfig, Scorer
 from m2hf_core.model.fusion import fuse
-from m2hf_core.model.inputs import JOINT, TextFeatures, VideoFeatures
+from m2hf_core.model.inputs import TextFeatures, VideoFeatures
+from m2hf_core.model.m2hf import M2HF
 from m2hf_core.model.ranks import ABSTAINED, branch_ranks
 from m2hf_core.model.receipt import receipts
 from m2hf_core.model.speech import jaccard
@@ -67,8 +66,11 @@ class CaptionLanes:
 class ActiveScorer:
     """A trained scorer, and how it reads texts."""
 
-    scorer: Scorer
-    info: ScorerInfo
+    scorer: M2HF
+    branches: Sequence[str]
+    """Those that it scores."""
+    widths: tuple[int, int]
+    """Of the audio and motion features that it reads."""
     tokens: TokenFeatures
 
 
@@ -149,20 +151,15 @@ def _trained(
 ) -> tuple[npt.NDArray[np.int64], dict[str, Lane]]:
     """The pool as positions in `rows`, and its exact scores in every branch that this clip has an input for."""
     assert bank.vectors is not None
-    active = trained.info.active_branches(trained.scorer)
     with torch.inference_mode():
-        encoded = trained.scorer.encode_video(_video_features(moment, frames, trained.info.config))
-        names = [name for name in active if bool(encoded.present[name][0])]
+        encoded = trained.scorer.encode_video(_video_features(moment, frames, trained.widths))
+        names = [name for name in trained.branches if bool(encoded.present[name][0])]
         vectors = np.stack([encoded.branches[name].vector()[0].float().numpy() for name in names])
         pool = _pool(bank.vectors.scores(vectors)[:, rows], speech)
         text = trained.tokens([bank.texts[row] for row in rows[pool].tolist()])
         scores = trained.scorer.score(text, encoded, names)
     silent = np.zeros(len(pool), np.bool_)
-    return pool, {
-        # A scorer with one joint branch takes the picture's place.
-        (Branch.VISUAL if name == JOINT else name): Lane(values[:, 0].float().numpy(), silent)
-        for name, values in scores.items()
-    }
+    return pool, {name: Lane(values[:, 0].float().numpy(), silent) for name, values in scores.items()}
 
 
 def _pool(scores: FloatArray, speech: Lane) -> npt.NDArray[np.int64]:
@@ -178,7 +175,7 @@ def _best(scores: FloatArray) -> npt.NDArray[np.int64]:
     return np.argsort(-scores, kind="stable")[:POOL]
 
 
-def _video_features(moment: Moment, frames: FloatArray, config: M2HFConfig) -> VideoFeatures:
+def _video_features(moment: Moment, frames: FloatArray, widths: tuple[int, int]) -> VideoFeatures:
     def one(values: npt.NDArray[np.generic]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values))[None]
 
@@ -188,8 +185,8 @@ def _video_features(moment: Moment, frames: FloatArray, config: M2HFConfig) -> V
     return VideoFeatures(
         frames=one(frames),
         frame_mask=torch.ones(1, len(frames), dtype=torch.bool),
-        audio=sized(moment.audio, config.audio_width),
+        audio=sized(moment.audio, widths[0]),
         has_audio=one(moment.has_audio),
-        motion=sized(moment.motion, config.motion_width),
+        motion=sized(moment.motion, widths[1]),
         has_motion=one(moment.has_motion),
     )

@@ -151,6 +151,7 @@ def test_a_trained_scorer_answers_with_its_own_branches(run, own) -> None:
         with library.store.library.writing() as session:
             scorers.register(session, info.scorer_id, "demo", info.state, "scorers/t.safetensors", {})
             scorers.activate(session, info.scorer_id)
+        searcher = searcher.reloaded()
         answer = CaptionSearch(searcher).nearest(str(_path(own, "sea")), k=1)
         again = CaptionSearch(searcher).nearest(str(_path(own, "sea")), k=1)
     assert answer == again
@@ -160,3 +161,14 @@ def test_a_trained_scorer_answers_with_its_own_branches(run, own) -> None:
     assert np.isfinite(
         hit.branches["visual"].score if hit.branches["visual"] else hit.branches["speech"].score
     )
+
+
+def test_a_scorer_that_cannot_be_read_is_done_without(own) -> None:
+    """As in a search, whose notes tell it."""
+    with open_library(own, mode="write") as library:
+        with library.store.library.writing() as session:
+            scorers.register(session, "lost", "demo", "trained:lost", "scorers/lost.safetensors", {})
+            scorers.activate(session, "lost")
+        answer = CaptionSearch(open_searcher(library)).nearest(str(_path(own, "kitchen")))
+    assert first_by("visual", answer) == "a green circle"
+    assert "no trained scorer" in answer.abstained["audio"]

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m2hf_core.errors import Interrupted
-from m2hf_core.model.checkpoint import ScorerInfo
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.model.inputs import TextFeatures, VideoFeatures
 from m2hf_core.progress import Progress
@@ -197,7 +196,7 @@ def test_a_trained_scorer_scores_its_pool_exactly(pool: int, monkeypatch: pytest
     frames = np.random.default_rng(1).normal(size=(4, WIDTH)).astype(np.float32)
     moment = moment_of(frames)
     bank = bank_of(texts)
-    trained = ActiveScorer(scorer, ScorerInfo(config, "b", "trained:x", "1"), features)
+    trained = ActiveScorer(scorer, scorer.branches, (3, 5), features)
     scored = score_captions(moment, bank, {}, trained)
     assert set(scored.lanes) == {"visual", "audio"}, "no movement was extracted"
     assert "movement" in scored.abstained["motion"]
