@@ -1,7 +1,8 @@
 """The local API: search, captions, similar, status and pictures over HTTP, for programs on this machine.
 
 It reads the library and changes nothing. One thread answers everything that needs the gallery, one request after the
-other, as in the window; more than a few that wait are refused rather than piled up.
+other, as in the window; more than a few that wait are refused rather than piled up. A changed library is loaded beside
+that thread, so that answers go on over the old one while videos are indexed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from app.services.captions import CaptionSearch
 from app.services.documents import captions_json, search_json
 from app.services.errands import Errands
 from app.services.library import Library
-from app.services.searching import Searcher, open_searcher
+from app.services.live import LiveSearch, State
+from app.services.searching import Searcher
 from app.services.similar import find_similar
 from app.services.status import library_status
 from app.services.targets import split_target
@@ -55,19 +58,30 @@ class Api:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="serve")
+        self._opened: Future[None] = Future()
         self._errands = Errands(library.paths.data, library.preset.id)
-        self._searcher: Searcher | None = None
+        self._live = LiveSearch(library, lambda _: None, on_state=self._hear)
         self._captions: CaptionSearch | None = None
         self._waiting = 0
 
     def close(self) -> None:
         self._errands.close()
-        self._thread.shutdown(cancel_futures=True)
+        self._live.close()
 
     def warm(self) -> None:
-        """Load the gallery and the text tower before the first request. Raises `KnownError`."""
-        self._thread.submit(self._fresh).result()
+        """Wait until the gallery and the text tower are loaded. Raises `KnownError` when they cannot be."""
+        self._opened.result()
+
+    def _hear(self, state: State, reason: Exception | None) -> None:
+        """Runs in the search thread. Only the first opening decides `warm`; afterwards the former gallery serves on."""
+        if reason is not None:
+            log.warning("the library could not be loaded", exc_info=reason)
+        if self._opened.done():
+            return
+        if reason is not None:
+            self._opened.set_exception(reason)
+        elif state == "ready":
+            self._opened.set_result(None)
 
     async def answer(self, name: str, request: Request) -> Response:
         """One request to an operation; what went wrong becomes a status and a sentence."""
@@ -80,44 +94,32 @@ class Api:
             return _refused(503, error)
         except KnownError as error:
             return _refused(422, error)
+        except TimeoutError:
+            return _refused(503, BusyError("The picture took too long.", "Ask again, with fewer at a time."))
 
     async def _do(self, name: str, given: dict[str, Any]) -> Response:
         if name == "thumbnail":
             return await self._thumbnail(given)
-        work: Callable[[], dict[str, object]] = {
-            "search": lambda: self._search(given),
-            "captions": lambda: self._nearest(given),
-            "similar": lambda: self._similar(given),
-            "status": lambda: library_status(self.library).document(),
+        work: Callable[[Searcher], dict[str, object]] = {
+            "search": lambda searcher: _search(given, searcher),
+            "captions": lambda searcher: self._nearest(given, searcher),
+            "similar": lambda searcher: self._similar(given, searcher),
+            "status": lambda _: library_status(self.library).document(),
         }[name]
         if self._waiting >= MOST_WAITING:
             raise BusyError("Too many requests are waiting.", "Send them one after the other.")
         self._waiting += 1
         try:
-            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self._thread, work))
+            return JSONResponse(await asyncio.wrap_future(self._live.call(work)))
         finally:
             self._waiting -= 1
 
-    def _fresh(self) -> Searcher:
-        """The library as it is now; runs in the one thread that uses it."""
-        if self._searcher is None:
-            self._searcher = open_searcher(self.library)
-        elif self._searcher.stale():
-            self._searcher = self._searcher.reloaded()
-        return self._searcher
-
-    def _search(self, given: dict[str, Any]) -> dict[str, object]:
-        explain = given.pop("explain", "0") == "1"
-        answer = self._fresh().search(given.pop("q"), explain=explain, **given)
-        return search_json(answer, explain=explain)
-
-    def _nearest(self, given: dict[str, Any]) -> dict[str, object]:
-        searcher = self._fresh()
+    def _nearest(self, given: dict[str, Any], searcher: Searcher) -> dict[str, object]:
         if self._captions is None or self._captions.searcher is not searcher:
             self._captions = CaptionSearch(searcher)
         return captions_json(self._captions.nearest(_target(given), **given))
 
-    def _similar(self, given: dict[str, Any]) -> dict[str, object]:
+    def _similar(self, given: dict[str, Any], searcher: Searcher) -> dict[str, object]:
         if ("video" in given) == ("image" in given):
             raise UsageError("Give either a video or an image.")
         image = given.pop("image", None)
@@ -126,7 +128,7 @@ class Api:
         def encode(path: Path) -> Any:
             return self._errands.encode_image(path).result()
 
-        return search_json(find_similar(self._fresh(), target, encode, **given))
+        return search_json(find_similar(searcher, target, encode, **given))
 
     async def _thumbnail(self, given: dict[str, Any]) -> Response:
         path, _ = split_target(given["video"])
@@ -140,6 +142,11 @@ class Api:
 
 class BusyError(KnownError):
     """Too much is waiting."""
+
+
+def _search(given: dict[str, Any], searcher: Searcher) -> dict[str, object]:
+    explain = given.pop("explain", "0") == "1"
+    return search_json(searcher.search(given.pop("q"), explain=explain, **given), explain=explain)
 
 
 def _target(given: dict[str, Any]) -> str:
@@ -197,7 +204,7 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.SOL_SOCKET, _sharing(), 1)
         opened.bind((address, port))
         opened.listen(MOST_CONNECTIONS)
     except OSError as error:
@@ -207,6 +214,13 @@ def listen(host: str, port: int) -> socket.socket:
             "Another program may have it; choose another one with --port, or 0 for any.",
         ) from error
     return opened
+
+
+def _sharing() -> int:
+    """Elsewhere SO_REUSEADDR lets a restart have its port at once; on Windows it lets another program take it over."""
+    if sys.platform == "win32":
+        return socket.SO_EXCLUSIVEADDRUSE
+    return socket.SO_REUSEADDR
 
 
 def make_server(app: Guard) -> uvicorn.Server:

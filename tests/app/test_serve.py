@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.services.library import open_library
+from app.services.searching import Searcher
 from app.services.serve import Api, build_app, listen, make_server, token_file
 from app.services.serve_guard import loopback, read_token
 from app.services.serve_openapi import OPERATIONS, openapi
@@ -65,6 +67,54 @@ def test_every_operation_answers_like_its_command(client: TestClient, sea: str) 
     assert alike["hits"]
     assert sea not in {hit["video"] for hit in alike["hits"]}
     assert client.get("/status").json()["clips"] == 5
+
+
+def test_a_library_that_changes_all_the_time_is_answered_from_what_is_loaded(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, release = threading.Event(), threading.Event()
+    loading: list[Searcher] = []
+
+    def long(self: Searcher, _: object = None) -> Searcher:
+        loading.append(self)
+        begun.set()
+        release.wait(20)
+        return self
+
+    monkeypatch.setattr(Searcher, "stale", lambda _: True)
+    monkeypatch.setattr(Searcher, "reloaded", long)
+    with open_library(shelf) as library:
+        busy = Api(library)
+        try:
+            busy.warm()
+            app = build_app(busy, TOKEN, PORT)
+            with TestClient(
+                app, f"http://127.0.0.1:{PORT}", headers={"Authorization": f"Bearer {TOKEN}"}
+            ) as client:
+                assert begun.wait(20), "looked at without any request"
+                found = [client.get("/search", params={"q": "a red square"}) for _ in range(3)]
+            assert not release.is_set()
+            assert [answer.status_code for answer in found] == [200] * 3
+            assert len(loading) == 1, "one at a time, beside the answers"
+        finally:
+            release.set()
+            busy.close()
+
+
+def test_a_library_that_cannot_be_opened_is_told_before_listening(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> Searcher:
+        raise KnownError("The disk is away.")
+
+    monkeypatch.setattr("app.services.live.open_searcher", away)
+    with open_library(shelf) as library:
+        closed = Api(library)
+        try:
+            with pytest.raises(KnownError, match="The disk is away"):
+                closed.warm()
+        finally:
+            closed.close()
 
 
 def test_the_description_fits_the_operations(client: TestClient) -> None:
@@ -182,6 +232,15 @@ def test_pictures_come_from_the_errands(
     assert (answer.status_code, answer.json()["hint"]) == (422, "Connect its drive.")
 
 
+def test_a_picture_that_never_comes_is_told(
+    client: TestClient, api: Api, sea: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.serve.PICTURE_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(api._errands, "thumbnail", lambda *_: Future())
+    answer = client.get("/thumbnail", params={"video": sea})
+    assert (answer.status_code, answer.json()["error"]) == (503, "The picture took too long.")
+
+
 def test_a_bug_shows_no_traceback(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,6 +277,21 @@ def test_the_command_refuses_other_hosts(run, shelf: Path) -> None:
 def test_a_port_in_use_is_told() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(KnownError, match="cannot be used"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+def test_no_other_program_may_take_the_port_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There SO_REUSEADDR means that a second program may listen on the same port and get the requests."""
+    asked: list[tuple[int, int, int]] = []
+
+    class Recorded(socket.socket):
+        def setsockopt(self, *option: int) -> None:
+            asked.append(option)
+
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", -5, raising=False)
+    monkeypatch.setattr(socket, "socket", Recorded)
+    monkeypatch.setattr(sys, "platform", "win32")
+    listen("127.0.0.1", 0).close()
+    assert asked == [(socket.SOL_SOCKET, -5, 1)]
 
 
 def test_the_token_is_made_once_and_private(tmp_path: Path) -> None:
