@@ -46,7 +46,7 @@ m2hf-app train --data synthetic --out RUN
 ```
 
 The same seed gives the same files on the same machine and versions ({versions}); `report.json` has the recipe and the
-losses.
+losses of {losses}.
 """
 
 _PURPOSES = {
@@ -56,6 +56,7 @@ _PURPOSES = {
     "audio.safetensors": "0.96 s of sound to 64 numbers",
     "motion.safetensors": "16 frames to 64 numbers",
 }
+_NETWORKS = {"clip": "sight", "audio": "sound", "motion": "movement"}
 
 
 def render(report: dict[str, Any]) -> str:
@@ -78,6 +79,7 @@ def render(report: dict[str, Any]) -> str:
         motions=motion["classes"],
         motion=motion["linear_probe_accuracy"],
         motion_clips=motion["clips"],
+        losses=", ".join(name for key, name in _NETWORKS.items() if key in report["loss_by_tenth"]),
         minutes=max(1, report["training_seconds"] / 60),
         versions=", ".join(f"{name} {version}" for name, version in report["versions"].items()),
     )

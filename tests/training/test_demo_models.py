@@ -23,6 +23,7 @@ from m2hf_core.hub.manifest import get_preset
 from m2hf_core.synthetic import captions, draw_specs, frames
 from m2hf_core.text.openclip import build_from, read_description
 from m2hf_core.text.tower import TextTower
+from m2hf_core.training import demo_readme
 from m2hf_core.training.demo_clip import MERGES_NAME, ClipRecipe, train_clip
 from m2hf_core.training.demo_data import seen_frames
 from m2hf_core.training.demo_gates import many_positive_loss, warm_cosine
@@ -94,6 +95,15 @@ def test_the_report_speaks_of_val_and_its_readme_repeats_it(tiny_run: Path) -> N
     assert 0 <= clip["r1"] <= clip["r5"] <= 1
     assert 0 < clip["ceiling_r1"] <= 1
     assert f"{clip['r1']:.1%}" in (tiny_run / "README.md").read_text()
+
+
+def test_the_page_names_the_losses_that_the_report_has() -> None:
+    """The shipped report lacks those of sight, whose stages ran one by one; a run of the command has all three."""
+    report = json.loads((resources_dir() / "demo" / "report.json").read_text())
+    kept = " ".join(demo_readme.render(report).split())
+    assert "the recipe and the losses of sound, movement." in kept
+    report["loss_by_tenth"]["clip"] = [1.0]
+    assert "the losses of sight, sound, movement." in " ".join(demo_readme.render(report).split())
 
 
 def test_training_repeats_to_the_bit(tiny_run: Path, tmp_path: Path) -> None:
