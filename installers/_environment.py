@@ -184,7 +184,7 @@ def ready(root: Path, folder: Path, extras: Sequence[str], voice: Voice) -> Stam
             make(folder, voice, lock)
             stamp, wanted = None, replace(wanted, python=running_version(python))
         if lack and "ann" in extras:
-            voice.step(f"{lack}, so hnswlib is not compiled: the exact index serves")
+            voice.step(f"{lack}, so hnswlib is not compiled: only a benchmark uses it")
         if stamp is not None and not stamp.made_like(wanted):
             stamp = None
         return install(
@@ -290,7 +290,7 @@ def install(
 
 
 WITHOUT = {
-    "ann": "The exact index serves, which is fast up to some hundred thousand clips.",
+    "ann": "Searches do not need it: `bench search --compare` measures without the approximate index.",
     "gui": "The command line works, the window does not.",
 }
 

@@ -83,7 +83,7 @@ def _codecs() -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     for package, loss in (
         ("PySide6", "there is no window; every operation is on the command line"),
-        ("hnswlib", "the exact index serves, which is enough for a library of this size"),
+        ("hnswlib", "only bench search --compare uses it; searches do not need it"),
     ):
         there = importlib.util.find_spec(package) is not None
         remedy = "" if there else f"pip install {package}"

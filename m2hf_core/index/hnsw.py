@@ -1,4 +1,4 @@
-"""The approximate index: a graph through hnswlib, for libraries so large that a product over everything is felt.
+"""The approximate index: a graph through hnswlib. `bench search --compare` measures it; no search uses it yet.
 
 hnswlib is not safe to query beside `add_items`, and it takes its time over many vectors; so one lock guards both and
 vectors are added 64 at a time, with room for a query in between. Distances are inner products.
@@ -23,7 +23,7 @@ BUILD_WIDTH = 100
 
 
 def available() -> bool:
-    """Whether the optional hnswlib is installed; without it the exact index serves any size."""
+    """Whether the optional hnswlib is installed; the engine uses the exact index either way."""
     return importlib.util.find_spec("hnswlib") is not None
 
 
