@@ -40,8 +40,6 @@ TRY_AGAIN_S = 15.0
 """After a full disk or a busy database."""
 WEIGHTS_EVERY_S = 10.0
 RATE_OVER_S = 120.0
-LOOKED_AT = 10
-"""The priority of what the owner looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +122,9 @@ class Background:
         return self._ask(lambda library: set_paused(library.store, False))
 
     def look_at(self, videos: Iterable[int | Path]) -> Future[int]:
-        """Take these videos (ids or paths) before all others, and no longer those named earlier; how many are known."""
+        """Take these videos (ids, paths or folders) before all others, and no longer those named earlier; how many."""
         chosen = list(videos)
-        return self._ask(lambda library: look_at(library, chosen))
+        return self._ask(lambda library: look_at(library, chosen), more_to_do=False)
 
     def rescan(self) -> Future[None]:
         """Look through all folders now."""
@@ -147,12 +145,15 @@ class Background:
         """Purge a video or folder for good; answers how many videos went."""
         return self._ask(lambda library: folder_service.forget_target(library, target))
 
-    def _ask(self, action: Callable[[Library], Answer]) -> Future[Answer]:
-        """The future fails with `KnownError` when nobody is there, or leaves before it was this one's turn."""
+    def _ask(self, action: Callable[[Library], Answer], *, more_to_do: bool = True) -> Future[Answer]:
+        """The future fails with `KnownError` when nobody is there, or leaves before it was this one's turn.
+
+        `more_to_do`: afterwards the library is looked over for work.
+        """
         future: Future[Answer] = Future()
         with self._lock:
             if self._listening:
-                self._asked.put(_Asked(action, future))
+                self._asked.put(_Asked(action, future, more_to_do))
                 return future
         future.set_exception(self._gone())
         return future
@@ -194,8 +195,8 @@ class Background:
 class _Asked:
     """Something to be done with the library in the background thread, and who waits for it."""
 
-    def __init__(self, action: Callable[[Library], Any], future: Future[Any]) -> None:
-        self._action, self._future = action, future
+    def __init__(self, action: Callable[[Library], Any], future: Future[Any], more_to_do: bool) -> None:
+        self._action, self._future, self.more_to_do = action, future, more_to_do
 
     def answer(self, library: Library) -> None:
         if not self._future.set_running_or_notify_cancel():
@@ -286,6 +287,8 @@ class _Work:
             except queue.Empty:
                 return
             asked.answer(self._library)
+            if not asked.more_to_do:
+                continue
             self._trouble = None  # the owner may just have mended it
             self._changed.set()
             self._look_again = 0.0  # somebody waits for it
@@ -407,15 +410,22 @@ class _Work:
 
 
 def look_at(library: Library, videos: Sequence[int | Path]) -> int:
-    """Give these videos the highest priority, and ordinary priority to those that had it; how many are known."""
+    """Give these videos, or what waits in these folders, the highest priority; those that had it become ordinary.
+
+    Answers how many videos that are.
+    """
     with library.store.library.writing() as session:
         ids: list[int] = []
         for video in videos:
-            found = None if isinstance(video, int) else files.video_of_path(session, video)
-            ids += [video] if isinstance(video, int) else [found.video_id] if found else []
-        jobs.reset_priorities(session)
-        jobs.set_priority(session, ids, LOOKED_AT)
-    return len(ids)
+            if isinstance(video, int):
+                ids.append(video)
+            elif found := files.video_of_path(session, video):
+                ids.append(found.video_id)
+            else:
+                ids += [id_ for id_, path in jobs.waiting(session) if video in Path(path).parents]
+        jobs.reset_opened(session)
+        jobs.set_priority(session, ids, jobs.OPENED)
+    return len(set(ids))
 
 
 def _rescan(library: Library) -> None:

@@ -9,8 +9,6 @@ from m2hf_core.search.narrow import folder_holds
 from m2hf_core.store import features, folders, jobs, status
 from m2hf_core.text.query import parse_query
 
-LOOKED_AT = 10
-"""Above what is merely in the library, below what somebody opens by hand."""
 _UNSENSED = {"vggish": "heard", "s3d": "watched for movement"}
 
 
@@ -50,7 +48,7 @@ def raise_priority(library: Library, query: str = "") -> int:
             for video_id, path in jobs.waiting(session)
             if not wanted or any(folder_holds(Path(path), folder) for folder in wanted)
         ]
-        jobs.set_priority(session, waiting, LOOKED_AT)
+        jobs.set_priority(session, waiting, jobs.LOOKED_AT, only_raise=True)
     return len(set(waiting))
 
 

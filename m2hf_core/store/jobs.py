@@ -26,6 +26,9 @@ JOB_STATES: tuple[JobState, ...] = ("queued", "leased", "done", "failed")
 BYTES_PER_SECOND = 1e6
 """Turns a size into a guess of the duration, to order videos that nobody has looked into yet."""
 
+LOOKED_AT, OPENED = 10, 20
+"""Priorities: what a search could not see is above what merely lies there, and what somebody opens above both."""
+
 MAX_ABANDONED = 3
 """How often the whole program may end while it reads one file before that file is set aside."""
 
@@ -290,15 +293,20 @@ def waiting(session: Session) -> list[tuple[int, str]]:
     return [(video_id, path) for video_id, path in session.execute(here)]
 
 
-def set_priority(session: Session, video_ids: Iterable[int], priority: int) -> None:
-    """Higher goes first; 0 is ordinary."""
-    session.connection().execute(update(Job).where(among(Job.video_id, video_ids)).values(turn=-priority))
+def set_priority(
+    session: Session, video_ids: Iterable[int], priority: int, *, only_raise: bool = False
+) -> None:
+    """Higher goes first; 0 is ordinary. `only_raise` leaves alone what goes sooner already."""
+    chosen = update(Job).where(among(Job.video_id, video_ids))
+    if only_raise:
+        chosen = chosen.where(Job.turn > -priority)
+    session.connection().execute(chosen.values(turn=-priority))
     session.expire_all()
 
 
-def reset_priorities(session: Session) -> None:
-    """Back to ordinary for everything that was put first; what was put last for its failures stays there."""
-    session.connection().execute(update(Job).where(Job.turn < 0).values(turn=0))
+def reset_opened(session: Session) -> None:
+    """Back to ordinary for what had been opened; what was put last for its failures stays there."""
+    session.connection().execute(update(Job).where(Job.turn <= -OPENED).values(turn=0))
     session.expire_all()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.services.background import look_at
 from app.services.blind_spots import blind_spots, raise_priority
 from app.services.library import Offer, open_library
 from m2hf_core.records import Feature
@@ -38,3 +39,24 @@ def test_spots_and_priority(tmp_path: Path) -> None:
         assert leased is not None
         assert leased.video_id == second, "the later one, which somebody looked at"
         assert raise_priority(library) == 1, "the offline one waits for its folder"
+        assert look_at(library, [Path("/v/a.mp4")]) == 1
+        assert raise_priority(library) == 1
+        assert look_at(library, [Path("/v")]) == 1, "what waits in a folder"
+        assert look_at(library, [Path("/nowhere")]) == 0
+
+
+def test_what_is_opened_goes_before_what_a_search_could_not_see(tmp_path: Path) -> None:
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        with library.store.library.writing() as session:
+            folder = folders.add_folder(session, "/v")
+            paths = ("/v/a.mp4", "/v/b.mp4", "/v/in/c.mp4", "/v/in/d.mp4")
+            ids = [
+                files.put_path(session, folder, path, 10 + n, 1, f"print{n}") for n, path in enumerate(paths)
+            ]
+            jobs.queue(session, ids, ["clip@1"])
+        assert look_at(library, [Path("/v/in")]) == 2
+        assert raise_priority(library) == 4
+        assert look_at(library, [Path("/v/in/d.mp4")]) == 1
+        with library.store.library.writing() as session:
+            order = [jobs.lease_next(session, "worker", 0.0, 60.0) for _ in ids]
+        assert [lease.path for lease in order if lease] == [paths[3], paths[0], paths[1], paths[2]]
