@@ -186,28 +186,30 @@ class Actions(QObject):
 
     def open_file(self) -> None:
         hit = self._preview.hit
-        if hit is not None and self._there(hit.video):
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(hit.video)))
+        if hit is not None:
+            self._when_there(
+                hit.video, lambda _: QDesktopServices.openUrl(QUrl.fromLocalFile(str(hit.video)))
+            )
 
     def reveal_path(self, path: Path) -> None:
         """Show a file or folder in the system's file manager."""
-        if not self._there(path):
-            return
-        if QGuiApplication.platformName() == "cocoa":
-            QProcess.startDetached("open", ["-R", str(path)])
-        elif QGuiApplication.platformName() == "windows":
-            QProcess.startDetached("explorer", [f"/select,{path}"])
-        else:
-            folder = path if path.is_dir() else path.parent
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+        self._when_there(path, lambda is_folder: _reveal(path, is_folder))
 
-    def _there(self, path: Path) -> bool:
-        if path.exists():
-            return True
-        self._notice.say(
-            self.tr("{} is not there now. If it is on a drive, connect the drive.").format(path.name)
-        )
-        return False
+    def _when_there(self, path: Path, act: Callable[[bool], object]) -> None:
+        """Act when the path is there, and know whether it is a folder; else say so."""
+
+        def look() -> bool | None:
+            return path.is_dir() if path.exists() else None
+
+        def then(is_folder: bool | None) -> None:
+            if is_folder is not None:
+                act(is_folder)
+                return
+            self._notice.say(
+                self.tr("{} is not there now. If it is on a drive, connect the drive.").format(path.name)
+            )
+
+        self._bridge.ask_drive(look, then)
 
     def _copy_path(self) -> None:
         if self._preview.hit is not None:
@@ -235,3 +237,12 @@ def timecode(seconds: float) -> str:
     """00:01:02.345, as editing programs read it."""
     ms = round(seconds * 1000)
     return f"{ms // 3600000:02d}:{ms // 60000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+
+
+def _reveal(path: Path, is_folder: bool) -> None:
+    if QGuiApplication.platformName() == "cocoa":
+        QProcess.startDetached("open", ["-R", str(path)])
+    elif QGuiApplication.platformName() == "windows":
+        QProcess.startDetached("explorer", [f"/select,{path}"])
+    else:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(path if is_folder else path.parent)))

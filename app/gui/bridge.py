@@ -251,6 +251,15 @@ class Bridge(QObject):
         for folder in folders:
             self.with_background(partial(_add, folder=folder), lambda _: self.refresh())
 
+    def look_at(self, path: Path) -> None:
+        """Somebody looks at this video or folder: what it still lacks is made first."""
+        # Where indexing has failed, the status line says so; nobody who looks at a hit has asked for it.
+        self.with_background(lambda background: background.look_at([path]), sorry=lambda _: None)
+
+    def ask_drive(self, question: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Look at files: a drive that sleeps or is gone may take its time, so never in the GUI thread."""
+        self.run(lambda _: question(), then)
+
     def pause(self) -> None:
         self.with_background(lambda background: background.pause())
 

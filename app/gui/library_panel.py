@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDropEvent, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -38,8 +38,12 @@ class LibraryPanel(QScrollArea):
     filtered = Signal(str)
     """Filter words of the query language."""
     search_wanted = Signal(str)
-    folders_dropped = Signal(object)
-    """A list of paths, from the button or dropped."""
+    folders_wanted = Signal(object)
+    """A list of folders, from the button."""
+    dropped = Signal(object)
+    """A list of paths, folders or files: nobody has looked yet."""
+    folder_chosen = Signal(object)
+    """The path of a folder, when somebody looks into it."""
     removal_wanted = Signal(object)
     forgetting_wanted = Signal(object)
     reveal_wanted = Signal(object)
@@ -64,6 +68,7 @@ class LibraryPanel(QScrollArea):
         self.tree.customContextMenuRequested.connect(self._folder_menu)
         self.tree.setCurrentIndex(self.folders.index(0, 0))
         self.tree.selectionModel().currentChanged.connect(lambda *_: self._tell_filters())
+        self.tree.selectionModel().currentChanged.connect(self._tell_folder)
         self.add = self._link(self.tr("+ Add folder"), self.choose_folder)
         self.date = self._choice(
             self.tr("Date"),
@@ -147,17 +152,22 @@ class LibraryPanel(QScrollArea):
         """Ask for a folder with the system's own dialog."""
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"))
         if chosen:
-            self.folders_dropped.emit([Path(chosen)])
+            self.folders_wanted.emit([Path(chosen)])
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        if _folders_of(event.mimeData().urls()):
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        folders = _folders_of(event.mimeData().urls())
-        if folders:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
             event.acceptProposedAction()
-            self.folders_dropped.emit(folders)
+            self.dropped.emit(paths)
+
+    def _tell_folder(self, now: QModelIndex) -> None:
+        folder = self.folders.folder(now)
+        if folder is not None:
+            self.folder_chosen.emit(folder.path)
 
     def _section(self, key: str, title: str, *widgets: QWidget) -> None:
         head = QLabel(title)
@@ -272,9 +282,8 @@ class _CountDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-def _folders_of(urls: Sequence[QUrl]) -> list[Path]:
-    """Folders among what is dragged; a file stands for the folder that it lies in."""
-    paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+def folders_of(paths: Sequence[Path]) -> list[Path]:
+    """Folders among what was dropped; a file stands for the folder that it lies in. Looks at the drives."""
     return list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths if path.exists()))
 
 

@@ -24,11 +24,11 @@ from app.gui.bridge import Bridge
 from app.gui.empty import EmptyState
 from app.gui.exporting import Exporting
 from app.gui.icons import icon
-from app.gui.library_panel import LibraryPanel
+from app.gui.library_panel import LibraryPanel, folders_of
 from app.gui.notice import Notice
 from app.gui.offices import Offices
 from app.gui.preview import Preview
-from app.gui.records import Trouble, Work, clock
+from app.gui.records import Trouble, Work, clock, counted
 from app.gui.results_view import ResultsView
 from app.gui.search_bar import SearchBar
 from app.gui.session import Session
@@ -75,6 +75,8 @@ class MainWindow(QMainWindow):
         self.receipt.setObjectName("muted")
         self.receipt.setContentsMargins(4 * STEP, 3 * STEP, 4 * STEP, STEP)
         self.receipt.setWordWrap(True)
+        self.receipt.setTextFormat(Qt.TextFormat.RichText)
+        self.receipt.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
         self.empty = EmptyState()
         self.notice = Notice()
         self.offices = Offices(self, bridge, self.notice)
@@ -144,7 +146,10 @@ class MainWindow(QMainWindow):
         self.search.entered.connect(self._go_to_results)
         self.library.filtered.connect(self._filter)
         self.library.search_wanted.connect(self.search.search_for)
-        self.library.folders_dropped.connect(self.add_folders)
+        self.library.folders_wanted.connect(self.add_folders)
+        self.library.dropped.connect(self._take_dropped)
+        self.library.folder_chosen.connect(bridge.look_at)
+        self.receipt.linkActivated.connect(self._unseen_first)
         self.results.chosen.connect(self._choose)
         self.results.played.connect(self.preview.play_or_pause)
         self.results.opened.connect(lambda _: self.preview.play_or_pause())
@@ -228,6 +233,27 @@ class MainWindow(QMainWindow):
 
         self.bridge.add_folders(folders)
 
+    def _take_dropped(self, paths: list[Path]) -> None:
+        self.bridge.ask_drive(partial(folders_of, paths), self.add_folders)
+
+    def _unseen_first(self, _link: str) -> None:
+        """What the search could not see is made searchable before the rest."""
+        query = self.search.ask().text
+
+        def raise_unseen(library: Library) -> int:
+            from app.services.blind_spots import raise_priority
+
+            return raise_priority(library, query)
+
+        def say(count: int) -> None:
+            self.notice.say(
+                counted(count, self.tr("{} video goes first now."), self.tr("{} videos go first now."))
+                if count
+                else self.tr("None of them waits for indexing.")
+            )
+
+        self.bridge.run(raise_unseen, say)
+
     def _ask(self, ask: object) -> None:
         wish = self.search.ask()
         self._like = None
@@ -273,6 +299,8 @@ class MainWindow(QMainWindow):
         self.actions_here.show_hit(hit)
         if hit is None:
             return
+        if self.preview.hit is None or self.preview.hit.video != hit.video:
+            self.bridge.look_at(hit.video)
         self.preview.show_hit(hit)
         video, words = hit.video, self.answer.query if self.answer is not None and self._like is None else ""
         if (video, words) == self._drawn:
@@ -308,7 +336,8 @@ class MainWindow(QMainWindow):
         self.answer, self._like = answer, hit
         self._arrange()
         place = f"{hit.video.name}, {clock(hit.best_s)}"
-        self.receipt.setText("\n".join((self.tr("Moments like {}").format(place), *answer.notes)))
+        said = (self.tr("Moments like {}").format(place), *answer.notes)
+        self.receipt.setText("<br>".join(html.escape(part) for part in said))
         self.receipt.show()
         self._show_middle()
 
@@ -406,9 +435,10 @@ class MainWindow(QMainWindow):
         self.search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
         parts = []
         if answer.blind_spots:
-            parts.append(self.tr("Not searched: {}").format(" · ".join(answer.blind_spots)))
-        parts.extend(note for note in answer.notes if note.startswith("character"))
-        self.receipt.setText("\n".join(parts))
+            parts.append(html.escape(self.tr("Not searched: {}").format(" · ".join(answer.blind_spots))))
+            parts[0] += f' <a href="first">{self.tr("Do these first")}</a>'
+        parts.extend(html.escape(note) for note in answer.notes if note.startswith("character"))
+        self.receipt.setText("<br>".join(parts))
         self.receipt.setVisible(bool(parts))
 
     def _show_middle(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ STEP_S = 0.04
 LOOP_SLACK_S = 0.05
 
 
+AskDrive = Callable[[Callable[[], bool], Callable[[bool], None]], None]
+
+
 class Player(QObject):
     """Seconds everywhere. `moved`, `length` and `playing` follow the player; `failed` says why it cannot play."""
 
@@ -27,8 +31,10 @@ class Player(QObject):
     playing = Signal(bool)
     failed = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, ask_drive: AskDrive, parent: QObject | None = None) -> None:
+        """`ask_drive` looks at a file in another thread, as `Bridge.ask_drive` does."""
         super().__init__(parent)
+        self._ask_drive = ask_drive
         self._player: QMediaPlayer | None = None
         self._screen: QWidget | None = None
         self._video: Path | None = None
@@ -65,17 +71,25 @@ class Player(QObject):
         if player.playbackState() == player.PlaybackState.PlayingState:
             player.pause()
             return
-        if not self._video.exists():
+        video = self._video
+        self._ask_drive(video.exists, lambda there: self._play(video, there))
+
+    def _play(self, video: Path, there: bool) -> None:
+        """What the drive said; meanwhile another moment may have been chosen."""
+        player = self._player
+        if player is None or video != self._video:
+            return
+        if not there:
             self.failed.emit(
                 Trouble(
-                    self.tr("{} is not there any more.").format(self._video.name),
+                    self.tr("{} is not there any more.").format(video.name),
                     self.tr(
                         "If it is on a drive, connect the drive; else the next look at the folder notices it."
                     ),
                 )
             )
             return
-        source = QUrl.fromLocalFile(str(self._video))
+        source = QUrl.fromLocalFile(str(video))
         if player.source() != source:
             player.setSource(source)
         player.play()

@@ -104,7 +104,7 @@ class Preview(QWidget):
         self.hit: SearchHit | None = None
         self._lines: Sequence[Line] = ()
         self._length_s, self._on = 0.0, False
-        self.player = Player(self)
+        self.player = Player(thumbnails.bridge.ask_drive, self)
         self.stage = Stage(theme, thumbnails)
         self.seek = SeekBar(theme)
         self.strip = Strip(theme)

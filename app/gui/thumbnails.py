@@ -25,7 +25,7 @@ class Thumbnails(QObject):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
-        self._bridge = bridge
+        self.bridge = bridge
         self._kept: OrderedDict[Moment, QPixmap] = OrderedDict()
         self._wanted: OrderedDict[Moment, None] = OrderedDict()
         self._fetching: set[Moment] = set()
@@ -54,7 +54,7 @@ class Thumbnails(QObject):
         while self._wanted and len(self._fetching) < AT_ONCE:
             moment, _ = self._wanted.popitem(last=True)
             self._fetching.add(moment)
-            self._bridge.picture(moment)
+            self.bridge.picture(moment)
 
     @Slot(object, QImage)
     def _take(self, moment: Moment, image: QImage) -> None:

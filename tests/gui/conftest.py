@@ -148,6 +148,9 @@ class StillBridge(Bridge):
         elif then is not None and name not in ("look",):
             then(None)
 
+    def ask_drive(self, question: Any, then: Any) -> None:
+        then(question())
+
     def with_searcher(self, operation: Any, then: Any, sorry: Any = None) -> None:
         then({b.value: [(t / 2, math.sin(t / 5) ** 2) for t in range(120)] for b in BRANCHES})
 

@@ -40,6 +40,19 @@ def test_typing_asks_and_shows_cards_in_sections(window, qtbot, bridge) -> None:
     assert "61 of 64" in window.search.took.text()
 
 
+def test_what_is_looked_at_is_made_searchable_first(window, qtbot, bridge) -> None:
+    type_query(window, qtbot)
+    qtbot.keyClick(window.search.field, KEY.Key_Down)
+    assert bridge.background.calls == [("look_at", ([window.preview.hit.video],))]
+    folder = window.library.folders.folder(window.library.folders.index(1, 0))
+    window.library.tree.setCurrentIndex(window.library.folders.index(1, 0))
+    assert bridge.background.calls[-1] == ("look_at", ([folder.path],))
+    bridge.results["raise_unseen"] = 3
+    window.receipt.linkActivated.emit("first")
+    assert "3 videos go first" in window.notice.words.text()
+    assert 'href="first"' in window.receipt.text()
+
+
 def test_escape_clears_and_examples_return(window, qtbot) -> None:
     type_query(window, qtbot)
     qtbot.keyClick(window.search.field, KEY.Key_Escape)
