@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -55,8 +56,8 @@ class SettingsDialog(QDialog):
             column.setContentsMargins(0, 0, 0, 2 * STEP)
             column.setSpacing(STEP)
             column.addWidget(field)
-            column.addWidget(muted(str(setting["help"])))
-            form.addRow(name.replace("_", " ").capitalize(), explained)
+            column.addWidget(Hint(str(setting["help"])))
+            form.addRow(str(setting["title"]), explained)
         self.trouble = muted("")
         self.trouble.hide()
         layout = QVBoxLayout(self)
@@ -320,6 +321,19 @@ class SureDialog(QDialog):
         layout.setSpacing(3 * STEP)
         for widget in (title, muted(consequence), buttons):
             layout.addWidget(widget)
+
+
+class Hint(QLabel):
+    """Words below a field: as high as their lines need at the width they get, which a form does not ask for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setObjectName("muted")
+        self.setWordWrap(True)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self.setMinimumHeight(self.heightForWidth(self.width()))
 
 
 def muted(text: str) -> QLabel:

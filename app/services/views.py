@@ -38,6 +38,8 @@ class Overview:
     """Branch or kind -> why it cannot work."""
     examples: tuple[str, ...]
     """Queries that this library can answer, from its own captions and words."""
+    fusion: str = "mmbf"
+    """That of the settings."""
 
     @property
     def total(self) -> int:

@@ -31,6 +31,14 @@ class Setting:
     help: str
     parse: Callable[[Any], Value]
     choices: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name as a form shows it, with the unit: `Cache (MB)`."""
+        if not self.unit:
+            return self.name.replace("_", " ").capitalize()
+        return f"{self.name.rpartition('_')[0].replace('_', ' ').capitalize()} ({self.unit})"
 
     @property
     def kind(self) -> str:
@@ -108,12 +116,14 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
                 "0",
                 "Videos shorter than so many seconds are passed over; 0 takes all.",
                 _seconds,
+                unit="s",
             ),
             Setting(
                 "cache_mb",
                 "1000",
                 "How many megabytes the pictures of moments may take on the disk.",
                 _megabytes,
+                unit="MB",
             ),
             Setting(
                 "on_battery",
@@ -167,6 +177,7 @@ class Settings:
         return [
             {
                 "id": setting.name,
+                "title": setting.title,
                 "value": self.get(setting.name),
                 "default": setting.default,
                 "kind": setting.kind,

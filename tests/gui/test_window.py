@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
+from PySide6.QtWidgets import QApplication, QDialog, QLabel
 
-from app.gui.dialogs import FailuresDialog, ModelsDialog, SettingsDialog
+from app.gui.dialogs import FailuresDialog, Hint, ModelsDialog, SettingsDialog
 from app.gui.first_run import FirstRunDialog
-from app.gui.records import Trouble, Work
+from app.gui.records import Moment, Trouble, Work
 from m2hf_core.config.settings import DECLARED
 from m2hf_core.errors import KnownError
 from m2hf_core.records import BRANCHES, Branch, Failure
@@ -118,6 +118,37 @@ def test_fusion_and_order_are_asked_and_kept(window, qtbot, bridge) -> None:
     assert bridge.asked[-1].fusion == "rrf"
     window.search.set_one_per_video(True)
     assert "By video" in window.search.ordering.text()
+
+
+def test_the_fusion_is_the_librarys_until_another_is_chosen(qtbot, theme, bridge, overview, tmp_path) -> None:
+    from app.gui.main_window import MainWindow
+    from app.gui.session import Session
+
+    first, second = (MainWindow(bridge, theme, Session(tmp_path)) for _ in range(2))
+    for window in (first, second):
+        qtbot.addWidget(window)
+    first.search.field.setText("rain")
+    first._show_overview(overview(fusion="mean-rank"))
+    assert bridge.asked[-1].fusion == "mean-rank"
+    first._keep()
+    second._restore()
+    second.search.set_fusion("rrf")
+    second._show_overview(overview(fusion="mean-rank"))
+    assert (first.search.own_fusion, second.search.fusion) == (None, "rrf")
+    titles = {action.data(): action.text() for action in first.search.fusing.menu().actions()}
+    assert [fusion for fusion, title in titles.items() if "recommended" in title] == ["rrf"]
+
+
+def test_pictures_that_were_not_there_are_asked_again_after_indexing(window, bridge, overview) -> None:
+    moment = Moment(Path("/v/new.mp4"), 1.0)
+    bridge.pictured.emit(moment, QImage())
+    assert window.thumbnails.get(moment).isNull()
+    videos = dict(overview().videos)
+    window._show_overview(overview(videos=videos))
+    assert window.thumbnails.get(moment).isNull()
+    window._show_overview(overview(videos={**videos, "ready": videos["ready"] + 1}))
+    window.thumbnails.get(moment)
+    assert bridge.pictures_asked[-1] == moment
 
 
 def test_nothing_found_says_what_could_not_be_searched(window, qtbot, bridge, answer) -> None:
@@ -321,6 +352,7 @@ def test_every_entry_of_the_menus_works_or_is_disabled(window, qtbot, bridge, mo
 DESCRIBED = [
     {
         "id": setting.name,
+        "title": setting.title,
         "value": setting.default,
         "default": setting.default,
         "kind": setting.kind,
@@ -357,6 +389,19 @@ def test_settings_have_a_field_for_each_declared_one(qtbot) -> None:
     assert told == [("fusion", "rrf"), ("ignore", "*.part")]
     dialog.say("It is one of these.")
     assert not dialog.trouble.isHidden()
+
+
+@pytest.mark.parametrize("width", [300, 420, 640])
+def test_every_hint_of_the_settings_is_read_in_full(qtbot, theme, width: int) -> None:
+    dialog = SettingsDialog(DESCRIBED)
+    qtbot.addWidget(dialog)
+    dialog.resize(width, 240)
+    dialog.show()
+    hints = dialog.findChildren(Hint)
+    assert len(hints) == len(DECLARED)
+    qtbot.waitUntil(lambda: all(hint.height() >= hint.heightForWidth(hint.width()) for hint in hints))
+    titles = [label.text() for label in dialog.findChildren(QLabel)]
+    assert {"Shortest (s)", "Cache (MB)", "While in use"} <= set(titles)
 
 
 def test_failures_are_listed_revealed_retried_and_saved(window, bridge, tmp_path) -> None:
