@@ -156,6 +156,7 @@ class MainWindow(QMainWindow):
         self.results.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.results.customContextMenuRequested.connect(self._hit_menu)
         self.preview.captions.search_wanted.connect(self.search.search_for)
+        self.offices.fusion_chosen.connect(self._take_fusion)
         self.offices.library_wanted.connect(self.library_wanted)
         self.library.removal_wanted.connect(self._remove_folder)
         self.library.forgetting_wanted.connect(self.offices.forget)
@@ -182,7 +183,12 @@ class MainWindow(QMainWindow):
     # What comes through the bridge.
 
     def _show_overview(self, overview: Overview) -> None:
-        self._overview = overview
+        before, self._overview = self._overview, overview
+        if before is None:
+            self.search.start_from_fusion(overview.fusion)
+        elif overview.videos.get("ready", 0) > before.videos.get("ready", 0):
+            self.thumbnails.forget()  # some that had no picture may have one now
+            self.results.viewport().update()
         self.library.show_overview(overview)
         self.status.show_failures(overview.videos.get("failed", 0))
         self.status.show_models(overview.preset_title, overview.scorer)
@@ -232,6 +238,10 @@ class MainWindow(QMainWindow):
         """Watch these folders, and make them searchable."""
 
         self.bridge.add_folders(folders)
+
+    def _take_fusion(self, fusion: str) -> None:
+        self.search.set_fusion(fusion)
+        self.search.ask_now()
 
     def _take_dropped(self, paths: list[Path]) -> None:
         self.bridge.ask_drive(partial(folders_of, paths), self.add_folders)
@@ -512,7 +522,7 @@ class MainWindow(QMainWindow):
         self.search.form.setChecked(session.flag("rows"))
         self.search.set_one_per_video(session.flag("grouped"))
         self.search.set_order(session.text("order", "best"))
-        self.search.set_fusion(session.text("fusion", "mmbf"))
+        self.search.set_fusion(session.text("fusion"))
         self.search.field.setFocus()
 
     def _keep(self) -> None:
@@ -523,7 +533,7 @@ class MainWindow(QMainWindow):
         session.put_flag("rows", self.search.form.isChecked())
         session.put_flag("grouped", self.search.one_per_video)
         session.put_text("order", self.search.order)
-        session.put_text("fusion", self.search.fusion)
+        session.put_text("fusion", self.search.own_fusion or "")
         session.write()
 
     def offer_tray(self) -> None:

@@ -30,6 +30,8 @@ LOOK_EVERY_MS = 100
 class Offices(QObject):
     """Opens each dialog filled by a service, and carries out what it wishes."""
 
+    fusion_chosen = Signal(str)
+    """The setting was changed."""
     library_wanted = Signal(object, str)
 
     def __init__(self, window: QWidget, bridge: Bridge, notice: Notice) -> None:
@@ -52,14 +54,16 @@ class Offices(QObject):
 
             self._bridge.run(
                 write,
-                lambda _: self._changed(dialog, name),
+                lambda _: self._changed(dialog, name, value),
                 lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"),
             )
 
         dialog.changed.connect(change)
         dialog.open()
 
-    def _changed(self, dialog: SettingsDialog, name: str) -> None:
+    def _changed(self, dialog: SettingsDialog, name: str, value: str) -> None:
+        if name == "fusion":
+            self.fusion_chosen.emit(value)
         dialog.say(self.tr("In use from the next start.") if name in ("preset", "device") else "")
 
     def failures(self) -> None:

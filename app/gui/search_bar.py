@@ -12,6 +12,8 @@ from app.gui.theme import STEP, TOP_HEIGHT, Theme
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion
 
 THROTTLE_MS = 40
+RECOMMENDED: Fusion = "rrf"
+"""Finds more than the paper's fusion once a scorer is trained; the figures are in m2hf_core/training/README.md."""
 
 
 class SearchBar(QFrame):
@@ -31,6 +33,8 @@ class SearchBar(QFrame):
         self.filters = ""
         """Filter words of the left panel, asked with every text."""
         self.fusion: Fusion = "mmbf"
+        self.own_fusion: Fusion | None = None
+        """What was chosen here, in place of the library's setting."""
         self.field = QLineEdit()
         self.field.setAccessibleName(self.tr("Search"))
         self.field.setPlaceholderText(self.tr("Describe a moment"))
@@ -108,10 +112,20 @@ class SearchBar(QFrame):
         self._name_order()
 
     def set_fusion(self, fusion: str) -> None:
+        """Choose one for this window."""
         for known in FUSIONS:
             if known == fusion:
-                self.fusion = known
+                self.fusion = self.own_fusion = known
         self._name_fusion()
+
+    def start_from_fusion(self, fusion: str) -> None:
+        """That of the library's settings, unless another was chosen here."""
+        if self.own_fusion is not None or fusion == self.fusion:
+            return
+        self.fusion = next(known for known in FUSIONS if known == fusion)
+        self._name_fusion()
+        if self.field.text().strip():
+            self.ask_now()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         if watched is not self.field:
@@ -179,7 +193,9 @@ class SearchBar(QFrame):
         menu = QMenu(self)
         group = QActionGroup(menu)
         for fusion in FUSIONS:
-            action = QAction(self._fusion_names()[fusion], menu, checkable=True)
+            name = self._fusion_names()[fusion]
+            title = self.tr("{} (recommended)").format(name) if fusion == RECOMMENDED else name
+            action = QAction(title, menu, checkable=True)
             action.setData(fusion)
             action.setChecked(fusion == self.fusion)
             group.addAction(action)

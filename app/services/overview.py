@@ -38,6 +38,7 @@ def overview(library: Library) -> Overview:
         scorer=now.scorer_id,
         asleep=dict(now.asleep),
         examples=_examples(library),
+        fusion=str(library.settings.get("fusion")),
     )
 
 
