@@ -115,8 +115,7 @@ class Supervisor:
             with translating(config.staging):
                 config.staging.mkdir(parents=True, exist_ok=True)
                 config.posters.mkdir(parents=True, exist_ok=True)
-                for leftover in config.staging.iterdir():
-                    leftover.unlink()
+        self._sweep()
         with self._desk.store.library.writing() as session:
             jobs.release_abandoned(session)  # we hold the lock, so whoever leased them is gone
         self._progress.start("load models")
@@ -143,9 +142,18 @@ class Supervisor:
         for worker in self._workers:
             worker.stop(at_once=not cleanly or not worker.idle)
         self._workers, self._offered, self.held = [], None, None
+        with suppress(KnownError):
+            self._sweep()  # what a worker was writing when it died
         # Where the store cannot be written now they stay leased, and the next start queues them.
         with suppress(KnownError):
             self._desk.give_back(unfinished)
+
+    def _sweep(self) -> None:
+        """Delete what lies in the staging folders. Only while no worker writes there. Raises `KnownError`."""
+        for config in self._configs:
+            with translating(config.staging):
+                for leftover in config.staging.iterdir():
+                    leftover.unlink()
 
     @property
     def busy(self) -> bool:

@@ -66,17 +66,21 @@ class Book:
         self._folder = folder
         plan = folder / "plan.json"
         self._plan: dict[str, list[str]] = json.loads(plan.read_text()) if plan.is_file() else {}
-        self.file = ""
+        self.begun: list[str] = []
 
     def meet(self, stage: str) -> None:
-        """`self.file` enters `stage`."""
-        planned, action = self._plan.get(self.file, ("", ""))
+        """The last file that has begun enters `stage`; a forward pass may be that of any that has."""
         log = self._folder / "struck.log"
-        struck = log.read_text().splitlines() if log.is_file() else []
-        if planned != stage or any(line.split()[0] == self.file for line in struck):
-            return
-        with log.open("a") as stream:
-            stream.write(f"{self.file} {stage} {action}\n")
+        struck = {line.split()[0] for line in log.read_text().splitlines()} if log.is_file() else set()
+        for file in self.begun if stage == "forward" else self.begun[-1:]:
+            planned, action = self._plan.get(file, ("", ""))
+            if planned == stage and file not in struck:
+                with log.open("a") as stream:
+                    stream.write(f"{file} {stage} {action}\n")
+                self._act(action)
+                return
+
+    def _act(self, action: str) -> None:
         if action == "hang":
             time.sleep(3600)
         elif action == "memory":
@@ -98,7 +102,8 @@ def begin(pipe: Any, config: Any) -> None:
 
     def start(self: Any, stage: str, total: float = 0.0, unit: str = "") -> None:
         original(self, stage, total, unit)
-        book.file = self.task.path.name
+        name = self.task.path.name
+        book.begun = [*(other for other in book.begun if other != name), name]
         book.meet(stage)
 
     worker._BeatingProgress.start = start  # type: ignore[method-assign]
