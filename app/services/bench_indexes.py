@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from m2hf_core.index import HnswIndex, MappedIndex, Part
 from m2hf_core.index.hnsw import BUILD_WIDTH, LINKS, available
-from m2hf_core.search.gallery import FloatArray, unit_rows
+from m2hf_core.index.vectors import FloatArray, unit_rows
 
 K, QUERIES = 200, 60
 GRAPHS_UP_TO = 200_000

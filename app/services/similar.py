@@ -15,8 +15,8 @@ from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target, split_target
 from m2hf_core.errors import KnownError, ModelsMissing, UnreadableMedia
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.records import Branch, Copy, Fusion, SearchAnswer
-from m2hf_core.search.captions_cache import unit_rows
 from m2hf_core.search.similar import Sample, sample_of_clip, similar_clips
 from m2hf_core.store import files
 

@@ -1,4 +1,4 @@
-"""What search asks of a vector index, whichever kind serves."""
+"""Vectors of length one, and what search asks of an index of them, whichever kind serves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IdArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+
+def unit_rows(values: npt.NDArray[np.floating]) -> FloatArray:
+    """Rows [n, d] scaled to length one; zero rows stay zero."""
+    rows = np.asarray(values, np.float32)
+    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
+    unit: FloatArray = rows / np.maximum(norms, np.float32(1e-12))
+    return unit
 
 
 class VectorIndex(Protocol):

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index import Segment
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.progress import Progress
 from m2hf_core.search.encoded import EncodedClips
-from m2hf_core.search.gallery import FloatArray, Gallery, GalleryClip, SpokenLine, unit_rows
+from m2hf_core.search.gallery import FloatArray, Gallery, GalleryClip, SpokenLine
 from m2hf_core.search.lanes import EncodedQuery
 from m2hf_core.search.meeting import DenseQuery
 

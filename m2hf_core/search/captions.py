@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.model.fusion import fuse
 from m2hf_core.model.inputs import TextFeatures, VideoFeatures
 from m2hf_core.model.m2hf import M2HF
@@ -21,10 +22,10 @@ from m2hf_core.model.ranks import ABSTAINED, branch_ranks
 from m2hf_core.model.receipt import receipts
 from m2hf_core.model.speech import jaccard
 from m2hf_core.records import BRANCHES, Branch, BranchHit, CaptionHit, Fusion
-from m2hf_core.search.captions_cache import BankVectors, FloatArray, unit_rows
+from m2hf_core.search.captions_cache import BankVectors, FloatArray
+from m2hf_core.search.lanes import UNTRAINED
 from m2hf_core.search.moment import Moment
 
-UNTRAINED = "no trained scorer: sound and movement need one"
 POOL = 200
 """Captions that each branch brings into the pool that is scored exactly."""
 

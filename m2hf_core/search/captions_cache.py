@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.errors import KnownError
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.progress import Progress
 
 FloatArray = npt.NDArray[np.float32]
@@ -36,13 +37,6 @@ PRODUCT_ROWS = 16_384
 """Rows that are float32 at once while comparing: 32 MB at width 512."""
 DIGEST = 16
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def unit_rows(values: npt.NDArray[np.floating]) -> FloatArray:
-    """Rows [n, d] scaled to length one; zero rows stay zero."""
-    rows = np.asarray(values, np.float32)
-    unit: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-12))
-    return unit
 
 
 def digest_of_text(text: str) -> bytes:

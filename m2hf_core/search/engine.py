@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from m2hf_core.model.ranks import RankArray, branch_ranks
 from m2hf_core.model.receipt import Receipt, weigh_input
 from m2hf_core.records import (
     BRANCHES,
@@ -95,16 +94,6 @@ def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool
         {name: lane.abstain for name, lane in active.items()},
         np.zeros(size, np.bool_) if scored.pushed is None else scored.pushed,
         scored.brought_by,
-    )
-
-
-def lane_ranks(gallery: Gallery, scored: Scored, branches: Collection[str]) -> dict[str, RankArray]:
-    """Ranks [N] of the chosen branches alone, for evaluation."""
-    chosen = {name: lane for name, lane in scored.lanes.items() if name in branches}
-    return branch_ranks(
-        {name: lane.scores for name, lane in chosen.items()},
-        gallery.ids,
-        {name: lane.abstain for name, lane in chosen.items()},
     )
 
 

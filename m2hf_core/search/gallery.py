@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index import MappedIndex, Segment
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.model.ranks import BoolArray
 from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import Branch
@@ -159,14 +160,6 @@ class _Lazy(Sequence[T]):
         if not -self._size <= row < self._size:
             raise IndexError(row)
         return self._make(row % self._size)
-
-
-def unit_rows(values: npt.NDArray[np.floating]) -> FloatArray:
-    """Rows [n, d] scaled to length one; zero rows stay zero."""
-    rows = np.asarray(values, np.float32)
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    unit: FloatArray = rows / np.maximum(norms, np.float32(1e-12))
-    return unit
 
 
 def build_gallery(

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index.exact import best_of
+from m2hf_core.index.vectors import unit_rows
 from m2hf_core.model.ranks import BoolArray, branch_ranks
 from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import BRANCHES, NAME_LANE, Branch
 from m2hf_core.search.calibrate import Calibration
 from m2hf_core.search.encoded import EncodedClips
-from m2hf_core.search.gallery import FloatArray, Gallery, unit_rows
+from m2hf_core.search.gallery import FloatArray, Gallery
 from m2hf_core.search.meeting import DenseQuery, pooled_query
 
 UNTRAINED = "no trained scorer: sound and movement need one"

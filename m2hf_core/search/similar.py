@@ -16,10 +16,10 @@ from m2hf_core.model.fusion import fuse
 from m2hf_core.model.ranks import ABSTAINED, branch_ranks
 from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import BRANCHES, Branch, BranchHit, Copy, Fusion, SearchHit
-from m2hf_core.search.captions import UNTRAINED
 from m2hf_core.search.captions_cache import FloatArray
 from m2hf_core.search.copies import Frames, Stretch, extended, same_stretch
 from m2hf_core.search.gallery import Gallery
+from m2hf_core.search.lanes import UNTRAINED
 
 LOOKED_THROUGH = 4
 """So many times the hits wanted are compared with one another for copies."""
