@@ -200,9 +200,10 @@ class KilledRuns:
                 assert self.rows(name, "PRAGMA integrity_check") == [("ok",)], (stage, name)
         if done.returncode != -9:
             return None
-        last = self.log.read_text().splitlines()[-1]
-        assert last.startswith("killed in "), last
-        return last.removeprefix("killed in ")
+        # Another process of the group may still write a word between the note and the signal.
+        deaths = [line for line in self.log.read_text().splitlines() if line.startswith("killed in ")]
+        assert deaths, self.log.read_text()
+        return deaths[-1].removeprefix("killed in ")
 
     def rows(self, name: str, query: str) -> list[tuple[object, ...]]:
         with closing(sqlite3.connect(self.data / name)) as connection:
