@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -23,7 +24,7 @@ def _mean(rows: Tensor, mask: Tensor) -> Tensor:
     return kept.sum(dim=1) / shares.sum(dim=1, keepdim=True)
 
 
-class OneVector(nn.Module):
+class OneVector(nn.Module, ABC):
     """A scorer with one vector per clip, met by the pooled token."""
 
     branches: tuple[str, ...] = (Branch.VISUAL,)
@@ -32,9 +33,9 @@ class OneVector(nn.Module):
         super().__init__()
         self.logit_scale = LogitScale()
 
+    @abstractmethod
     def clip_vectors(self, video: VideoFeatures) -> Tensor:
         """[B, d], used as it is: its length counts."""
-        raise NotImplementedError
 
     def encode_video(self, video: VideoFeatures) -> EncodedVideo:
         vector = self.clip_vectors(video).unsqueeze(1)
