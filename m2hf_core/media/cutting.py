@@ -17,9 +17,11 @@ import av
 from av.error import FFmpegError
 
 from m2hf_core.errors import KnownError
+from m2hf_core.media.picture import Painter, Pose, pose_of
 
 SLACK_S = 1e-4
 """Times in documents are rounded to milliseconds, keyframes are not."""
+UPRIGHT = Pose(aspect=1.0, transposed=False, flip_x=False, flip_y=False)
 EXACT_QUALITY = {"crf": "18", "preset": "veryfast"}
 
 
@@ -167,13 +169,20 @@ def _encode(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[flo
     audio = reader.streams.audio[0] if reader.streams.audio else None
     video.thread_type = "AUTO"
     origin_s = (reader.start_time or 0) / av.time_base
+    sample = next(reader.decode(video), None)
+    if sample is None:
+        return 0.0, 0.0
+    pose, painter = pose_of(sample, video), Painter(video)
+    width, height = pose.shown_size(sample.width, sample.height)
     made = writer.add_stream("libx264", rate=video.average_rate or 25, options=EXACT_QUALITY)
-    made.width, made.height = video.width - video.width % 2, video.height - video.height % 2
+    made.width, made.height = max(2, width - width % 2), max(2, height - height % 2)
     made.pix_fmt, made.time_base = "yuv420p", video.time_base
     sound = writer.add_stream("aac", rate=audio.rate) if audio else None
     reader.seek(int((start_s + origin_s + SLACK_S) * av.time_base), backward=True)
     first_s: float | None = None
-    last_s, samples = 0.0, 0
+    last_s = 0.0
+    samples: int | None = None
+    early: list[Any] = []  # sound that is read before the first picture, which says where zero is
     last_pts: int | None = None
     over = {True: False} if audio is None else {True: False, False: False}  # is video -> its end was reached
     for frame in reader.decode([stream for stream in (video, audio) if stream]):
@@ -194,13 +203,22 @@ def _encode(reader: Any, writer: Any, start_s: float, end_s: float) -> tuple[flo
             if last_pts is not None and pts <= last_pts:
                 continue  # some files show two frames at one time, or go back
             last_pts, last_s = pts, at_s + float(1 / (video.average_rate or 25))
-            image = frame.reformat(made.width, made.height, "yuv420p")
+            # Turned here, since what is encoded anew carries no word about turning.
+            upright = pose == UPRIGHT
+            shown = frame if upright else av.VideoFrame.from_ndarray(painter.paint(frame), format="rgb24")
+            image = shown.reformat(made.width, made.height, "yuv420p")
             image.pts, image.time_base = pts, frame.time_base
             writer.mux(made.encode(image))
-        elif sound is not None:
-            frame.pts, frame.time_base = samples, Fraction(1, frame.sample_rate)
-            samples += frame.samples
-            writer.mux(sound.encode(frame))
+        else:
+            early.append((at_s, frame))
+        if first_s is not None and sound is not None:
+            for heard_s, heard in early:
+                if samples is None:
+                    samples = max(0, round((heard_s - first_s) * heard.sample_rate))
+                heard.pts, heard.time_base = samples, Fraction(1, heard.sample_rate)
+                samples += heard.samples
+                writer.mux(sound.encode(heard))
+            early.clear()
     writer.mux(made.encode(None))
     if sound is not None:
         writer.mux(sound.encode(None))
