@@ -31,7 +31,7 @@ class TowerModel:
 
     def __init__(self, scorer: Scorer, loaded: LoadedClip, settings: TrainSettings, device: str) -> None:
         self.scorer, self.device, self._loaded = scorer, device, loaded
-        self._frames, self._words = settings.frames, settings.words
+        self._words = settings.words
         loaded.model.to(device)
         text = TowerModules(loaded.model, dict(loaded.config["text_cfg"])).requires_grad_(True)
         visual = loaded.model.get_submodule("visual")
@@ -77,7 +77,8 @@ class TowerModel:
         if split.name not in self._sources:
             self._sources[split.name] = source_for(split.infos)
         infos = [split.infos[i] for i in clips]
-        return load_pictures(self._sources[split.name], infos, self._frames, self._loaded.preprocess)
+        times_s = [row[~np.isnan(row)].tolist() for row in split.clips.times_s[clips]]
+        return load_pictures(self._sources[split.name], infos, times_s, self._loaded.preprocess)
 
     def _tokens(self, texts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
         """(ids [b, T], mask [b, T], pooled [b]); T is the longest text's where the tower is causal."""

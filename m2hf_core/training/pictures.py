@@ -17,7 +17,6 @@ from m2hf_core.features.contracts import UInt8
 from m2hf_core.synthetic import draw_specs, frames
 from m2hf_core.training.data.dataset import ClipInfo
 
-FRAME_STEP_S = 1.0
 DECODERS = 8
 
 Preprocess = Callable[[Image.Image], Tensor]
@@ -29,28 +28,23 @@ class PictureSource(Protocol):
         ...
 
 
-def frame_times(info: ClipInfo, most: int) -> list[float]:
-    """The middle of every second of the clip, thinned to `most` with the first and the last: as features are stored."""
-    first, last = np.ceil(info.start_s - 0.5), np.ceil(info.end_s - 0.5)
-    grid = np.arange(first, last) + 0.5
-    if not len(grid):
-        grid = np.array([(info.start_s + info.end_s) / 2])
-    if len(grid) > most:
-        grid = grid[np.linspace(0, len(grid) - 1, most).astype(np.int64)]
-    return [float(second) for second in grid * FRAME_STEP_S]
-
-
 def load_pictures(
-    source: PictureSource, infos: Sequence[ClipInfo], most: int, preprocess: Preprocess
+    source: PictureSource,
+    infos: Sequence[ClipInfo],
+    times_s: Sequence[Sequence[float]],
+    preprocess: Preprocess,
 ) -> tuple[Tensor, Tensor]:
-    """([b, F, 3, h, w] float32, mask [b, F]) with F the longest clip's; several files are decoded at once."""
+    """([b, F, 3, h, w] float32, mask [b, F]) with F the longest clip's; several files are decoded at once.
 
-    def load(info: ClipInfo) -> Tensor:
-        images = source(info, frame_times(info, most))
-        return torch.stack([preprocess(Image.fromarray(image)) for image in images])
+    `times_s` names the moments of each clip: those of its stored rows, so that row i of sound and movement still
+    belongs to frame i.
+    """
+
+    def load(info: ClipInfo, moments: Sequence[float]) -> Tensor:
+        return torch.stack([preprocess(Image.fromarray(image)) for image in source(info, moments)])
 
     with ThreadPoolExecutor(min(DECODERS, len(infos))) as pool:
-        rows = list(pool.map(load, infos))
+        rows = list(pool.map(load, infos, times_s))
     longest = max(len(row) for row in rows)
     pictures = torch.zeros(len(rows), longest, *rows[0].shape[1:])
     mask = torch.zeros(len(rows), longest, dtype=torch.bool)

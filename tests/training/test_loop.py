@@ -62,6 +62,7 @@ def made_split(name: str, clips: int, captions: int, seed: int, width: int = WID
         heard,
         rng.standard_normal((clips, 3, 7)).astype(np.float16),
         mask,
+        np.where(mask, [0.5, 1.5, 2.5], np.nan),
     )
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     tokens = TokenStore(

@@ -51,6 +51,8 @@ class ClipBlock:
     """[N, F, d_m]"""
     has_motion: Bools
     """[N, F]"""
+    times_s: npt.NDArray[np.float64]
+    """[N, F] the moment of the video that each frame shows; NaN under a False mask."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -75,6 +77,7 @@ class ClipBlock:
             self.has_audio[rows],
             self.motion[rows],
             self.has_motion[rows],
+            self.times_s[rows],
         )
 
     def statistics(self, sense: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,12 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from m2hf_core.model.align import align_to_frames
 from m2hf_core.progress import Progress
 from m2hf_core.records import Feature
 from m2hf_core.text.tower import BATCH, TextTower
 from m2hf_core.training.data.dataset import ClipBlock, ClipInfo, TokenStore
+
+FRAME_STEP_S = 1.0
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +43,15 @@ def within(feature: Feature, start_s: float, end_s: float) -> Feature:
     return Feature(feature.values[first:last], feature.start_s[first:last], feature.end_s[first:last])
 
 
+def looked_at(starts_s: Floats, ends_s: Floats) -> Floats:
+    """[n] the moments that frame features with these spans were taken at.
+
+    Extraction looks at the middle of each second, and at the middle of a shorter rest; a rest too short for a look of
+    its own lengthens the last span, whose frame stays where it was.
+    """
+    return starts_s + np.minimum(ends_s - starts_s, FRAME_STEP_S) / 2
+
+
 def empty_block(clips: int, frames: int, widths: Widths) -> ClipBlock:
     """Zeros, to be filled row by row."""
     return ClipBlock(
@@ -47,6 +61,7 @@ def empty_block(clips: int, frames: int, widths: Widths) -> ClipBlock:
         np.zeros((clips, frames), np.bool_),
         np.zeros((clips, frames, widths.motion), np.float16),
         np.zeros((clips, frames), np.bool_),
+        np.full((clips, frames), np.nan),
     )
 
 
@@ -62,6 +77,8 @@ def fill_row(block: ClipBlock, row: int, clip: RawClip) -> None:
     block.frames[row, :count] = seen.values[taken]
     block.frame_mask[row, :count] = True
     starts, ends = seen.start_s[taken], seen.end_s[taken]
+    block.times_s[row] = np.nan
+    block.times_s[row, :count] = looked_at(starts, ends)
     for feature, values, present in (
         (clip.audio, block.audio, block.has_audio),
         (clip.motion, block.motion, block.has_motion),

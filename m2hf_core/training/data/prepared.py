@@ -32,7 +32,7 @@ from m2hf_core.training.data.shards import FORMAT, clip_count, read_shard, troub
 DATA_FILE, PLAN_FILE = "data.json", "plan.json"
 TEXTS_AT_ONCE = 2048
 _PAGE = 4096
-_BLOCK_NAMES = ("frames", "frame_mask", "audio", "has_audio", "motion", "has_motion")
+_BLOCK_NAMES = ("frames", "frame_mask", "audio", "has_audio", "motion", "has_motion", "times_s")
 _TOKEN_NAMES = ("rows", "mask", "starts", "pooled")
 
 
@@ -222,7 +222,8 @@ def open_prepared(
 
 def _open_split(folder: Path, about: About, split: str, frames: int, progress: Progress) -> Split:
     packed = folder / "packed" / f"F{frames}" / split
-    if not (packed / "clips.json").is_file():
+    # Packed by an earlier version, it lacks the times of frames: packed again.
+    if not all((packed / name).is_file() for name in ("clips.json", "times_s.npy")):
         _pack(folder, about, split, frames, packed, progress)
     document = json.loads((packed / "clips.json").read_text(encoding="utf-8"))
     block = ClipBlock(*(_mapped(packed / f"{name}.npy") for name in _BLOCK_NAMES))
@@ -303,6 +304,8 @@ def _pack(folder: Path, about: About, split: str, frames: int, target: Path, pro
         for name in _BLOCK_NAMES:
             getattr(block, name).flush()
         (aside / "clips.json").write_text(json.dumps({"infos": infos, "nouns": nouns}), encoding="utf-8")
+        if target.is_dir():
+            shutil.rmtree(target)
         aside.replace(target)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
