@@ -14,10 +14,23 @@ def add(subparsers: Subparsers) -> None:
         subparsers, "bench", "measure this machine", "m2hf-app bench train --what forward", group=True
     )
     actions = bench.add_subparsers(dest="action", metavar="ACTION", required=True)
-    training = add_command(actions, "train", "the scorer's own speed", "m2hf-app bench train --what forward")
-    training.add_argument(
-        "--what", choices=("forward",), default="forward", help="forward: scores per second"
+    training = add_command(
+        actions,
+        "train",
+        "the scorer's own speed, and that of its training",
+        "m2hf-app bench train --what frozen",
     )
+    training.add_argument(
+        "--what",
+        choices=("forward", "frozen", "e2e"),
+        default="forward",
+        help="forward: scores per second; frozen: training steps on stored features; e2e: with CLIP ViT-B/16",
+    )
+    training.add_argument(
+        "--batch", type=positive_count, metavar="N", help="pairs per training step (default: 128)"
+    )
+    training.add_argument("--frames", type=positive_count, metavar="N", help="frames per clip (default: 12)")
+    training.add_argument("--device", default="auto", help="of training steps: auto, cpu, cuda or cuda:0")
     training.set_defaults(run=run_train)
     extraction = add_command(
         actions,
@@ -118,8 +131,21 @@ def run_extract(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_train(args: argparse.Namespace) -> int:
-    from m2hf_core.model.bench import forward
+def positive_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
 
-    print_json(forward())
+
+def run_train(args: argparse.Namespace) -> int:
+    if args.what == "forward":
+        from m2hf_core.model.bench import forward
+
+        print_json(forward())
+        return 0
+    from m2hf_core.features.device import resolve_device
+    from m2hf_core.training import bench
+
+    measure = bench.frozen if args.what == "frozen" else bench.end_to_end
+    print_json(measure(args.batch or 128, args.frames or 12, device=resolve_device(args.device)))
     return 0

@@ -40,10 +40,12 @@ def write_random_weights(preset_id: str, folder: Path) -> None:
 
 
 def _write_clip(preset: Preset, folder: Path) -> None:
-    import open_clip
     from safetensors.torch import save_file
 
-    model = open_clip.create_model(preset.architecture, pretrained=None)
+    from m2hf_core.text.openclip import random_model
+
+    assert preset.architecture is not None
+    model = random_model(preset.architecture)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, _file(preset.clip, folder))
 

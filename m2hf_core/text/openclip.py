@@ -62,6 +62,11 @@ def build_open_clip(preset: Preset) -> LoadedClip:
     return build_from(description_of, weights, name=preset.id, tokenizer=tokenizer)
 
 
+def random_model(architecture: str) -> nn.Module:
+    """A model of random numbers, for measuring what it costs; nothing that it computes means anything."""
+    return _create(describe(architecture))[0]
+
+
 def describe(architecture: str, pretrained: str | None = None) -> dict[str, Any]:
     """`{"model_cfg", "preprocess_cfg"}` of an architecture and a tag that open_clip knows.
 
