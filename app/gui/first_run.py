@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -21,13 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.dialogs import muted
+from app.gui.dialog import Dialog, muted
 from app.gui.theme import STEP
 
 Document = Mapping[str, Any]
 
 
-class FirstRunDialog(QDialog):
+class FirstRunDialog(Dialog):
     """`begun` with folders and a preset; `demo_wanted` instead."""
 
     begun = Signal(object, str)

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtTest import QAbstractItemModelTester
 
 from app.gui.captions_panel import CaptionsModel
-from app.gui.dialogs import TableModel
+from app.gui.dialog import TableModel
 from app.gui.folder_model import COUNT, FolderModel
 from app.gui.results_model import ResultsModel, Section
 from m2hf_core.records import Branch, BranchHit, CaptionHit

@@ -11,7 +11,8 @@ from PySide6.QtCore import QItemSelectionModel, QMimeData, QPoint, QPointF, Qt, 
 from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QApplication, QDialog, QLabel
 
-from app.gui.dialogs import FailuresDialog, Hint, ModelsDialog, SettingsDialog
+from app.gui.dialog import Hint
+from app.gui.dialogs import FailuresDialog, ModelsDialog, SettingsDialog
 from app.gui.first_run import FirstRunDialog
 from app.gui.records import Moment, Trouble, Work
 from m2hf_core.config.settings import DECLARED
@@ -458,6 +459,20 @@ def test_an_empty_library_is_welcomed_once(window, bridge, overview) -> None:
     bridge.overview.emit(overview(folders=()))
     assert not dialog_named(window, "welcome").isVisible()
     assert window.empty.sentence.text() == "No folder yet"
+
+
+def test_keys_work_again_when_a_dialog_was_closed(window, qtbot, bridge, tmp_path) -> None:
+    bridge.results["_presets"] = (PRESETS, "fast")
+    window.offices.welcome(window.add_folders)
+    welcome = dialog_named(window, "welcome")
+    qtbot.waitUntil(welcome.isActiveWindow)
+    welcome.take_folder(tmp_path)
+    welcome.begin.click()
+    qtbot.waitUntil(window.isActiveWindow)
+    type_query(window, qtbot)
+    qtbot.keyClick(window.search.field, KEY.Key_Down)
+    qtbot.keyClick(window.results, KEY.Key_1)
+    assert Branch.VISUAL not in bridge.asked[-1].branches
 
 
 def test_all_offline_is_explained(window, bridge, overview) -> None:
