@@ -20,6 +20,7 @@ from app.workers.settling import Settling
 from m2hf_core.errors import Interrupted, KnownError
 from m2hf_core.ingest.reconcile import Reconciled, reconcile
 from m2hf_core.ingest.scan import VIDEO_SUFFIXES
+from m2hf_core.ingest.sidecars import SUFFIXES as SUBTITLE_SUFFIXES
 from m2hf_core.progress import Progress
 from m2hf_core.store import Store, files, folders, wishes
 
@@ -154,7 +155,7 @@ class Watcher:
         try:
             for change, name in next(self._events, ()):
                 path = self._without_links(Path(name))
-                if change == Change.deleted or path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir():
+                if change == Change.deleted or _may_matter(path):
                     self._settling.touch(path)
         except OSError as error:
             self._hush()
@@ -205,6 +206,8 @@ class Watcher:
         settled = self._settling.settled()
         if not settled:
             return
+        if any(path.suffix.lower() in SUBTITLE_SUFFIXES for path in settled):
+            self._changed()  # no video is another one by it, but what is said in one may be
         inner_first = sorted(self._roots.values(), key=lambda root: len(root.path.parts), reverse=True)
         for root in inner_first:
             mine = {path for path in settled if path == root.path or root.path in path.parents}
@@ -250,6 +253,10 @@ class Watcher:
             self.watched.notices.remove(notice)
         self.watched.notices.append(notice)
         del self.watched.notices[:-MAX_NOTICES]
+
+
+def _may_matter(path: Path) -> bool:
+    return path.suffix.lower() in (*VIDEO_SUFFIXES, *SUBTITLE_SUFFIXES) or path.is_dir()
 
 
 def _place(root: Path) -> tuple[int, int] | None:

@@ -166,6 +166,28 @@ def test_folders_may_be_added_removed_and_asked_for_by_anybody(
     assert "../other/y.mp4" not in names(store, root)
 
 
+def test_subtitles_beside_a_video_are_noticed(store: Store, root: Path) -> None:
+    with store.library.writing() as session:
+        folders.add_folder(session, root)
+    told: list[float] = []
+    running = Watcher(store, lambda: (), lambda: told.append(time.monotonic()), settle_s=0.2)
+    running.start()
+    try:
+        until(lambda: running.watched.rounds == 1)
+        subtitles = root / "a" / "0.en.SRT"
+        for change in (
+            lambda: subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nA gull.\n"),
+            lambda: subtitles.write_text("1\n00:00:00,000 --> 00:00:01,000\nTwo gulls.\n"),
+            subtitles.unlink,
+        ):
+            before = len(told)
+            change()
+            until(lambda before=before: len(told) > before)
+        assert names(store, root) == {"a/0.mp4", "a/1.mp4", "a/2.mp4"}, "they are no videos themselves"
+    finally:
+        running.stop()
+
+
 def test_settling_waits_for_size_and_time(tmp_path: Path) -> None:
     now = [0.0]
     settling = Settling(2.0, clock=lambda: now[0])
