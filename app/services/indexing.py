@@ -125,9 +125,15 @@ def set_aside_short(
         failures.set_aside_short(session, shortest_s, video_id)
 
 
-def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
-    """One worker per device, which share the cores. Raises `UsageError` for a word that names none."""
-    names = _devices(library, device)
+def worker_configs(
+    library: Library, device: str | None, settings: LiveSettings | None = None
+) -> list[WorkerConfig]:
+    """One worker per device, which share the cores. Raises `UsageError` for a word that names none.
+
+    `settings` stand for those that the library was opened with.
+    """
+    chosen = settings or library.settings
+    names = _devices(str(chosen.get("device")), device)
     return [
         WorkerConfig(
             preset=library.preset.id,
@@ -135,7 +141,7 @@ def worker_configs(library: Library, device: str | None) -> list[WorkerConfig]:
             threads=max(1, (os.cpu_count() or 1) // len(names)),
             staging=library.paths.staging,
             posters=library.paths.thumbnails,
-            read_text=library.settings.get("read_text") == "on",
+            read_text=chosen.get("read_text") == "on",
         )
         for name in names
     ]
@@ -163,10 +169,10 @@ def _reconcile_settled(library: Library, folder_id: int, root: Path, progress: P
     return replace(found, notices=(*found.notices, *growing))
 
 
-def _devices(library: Library, asked: str | None) -> list[str]:
+def _devices(chosen: str, asked: str | None) -> list[str]:
     """`cuda:0,cuda:1` is one worker on each. Raises `UsageError` for a word that names no device."""
     if asked is None:
-        return str(library.settings.get("device")).split(",")
+        return chosen.split(",")
     try:
         return str(DECLARED["device"].parse(asked)).split(",")
     except ValueError as error:
@@ -192,10 +198,10 @@ def watchable(library: Library) -> list[tuple[int, Path]]:
     return known
 
 
-def queue_missing(library: Library, ready: Ready) -> None:
+def queue_missing(library: Library, ready: Ready, settings: LiveSettings | None = None) -> None:
     """Queue every video that lacks something the workers offer."""
     asleep = {_KIND_OF_BRANCH.get(branch, branch): reason for branch, reason in ready.asleep.items()}
-    library.remember_offer(Offer(ready.offered, asleep, _ingredients(library)))
+    library.remember_offer(Offer(ready.offered, asleep, _ingredients(library, settings)))
     present = _present_videos(library)
     with library.store.library.writing() as session:
         queue_wanted(session, present, ready.offered.values())
@@ -206,7 +212,7 @@ def anything_to_do(library: Library, settings: LiveSettings | None = None) -> bo
     set_aside_short(library, settings=settings)
     present = _present_videos(library)
     offer = library.offer()
-    if present and (not offer.fingerprints or list(offer.weights) != _ingredients(library)):
+    if present and (not offer.fingerprints or list(offer.weights) != _ingredients(library, settings)):
         return True
     with library.store.library.writing() as session:
         queue_wanted(session, present, offer.fingerprints.values())
@@ -214,9 +220,10 @@ def anything_to_do(library: Library, settings: LiveSettings | None = None) -> bo
     return counts["queued"] > 0
 
 
-def _ingredients(library: Library) -> list[tuple[str, str, int, int]]:
+def _ingredients(library: Library, settings: LiveSettings | None) -> list[tuple[str, str, int, int]]:
     """What decides on the offer of a worker: the weights that are here, and what is asked of it beyond them."""
-    asked = [("read_text", "on", 0, 0)] if library.settings.get("read_text") == "on" else []
+    reads_text = (settings or library.settings).get("read_text") == "on"
+    asked = [("read_text", "on", 0, 0)] if reads_text else []
     return [*weights_here(library.preset), *asked]
 
 

@@ -142,11 +142,17 @@ class Supervisor:
         for worker in self._workers:
             worker.stop(at_once=not cleanly or not worker.idle)
         self._workers, self._offered, self.held = [], None, None
+        self._ask_again = 0.0  # before others are started, it is asked whether work should hold
         with suppress(KnownError):
             self._sweep()  # what a worker was writing when it died
         # Where the store cannot be written now they stay leased, and the next start queues them.
         with suppress(KnownError):
             self._desk.give_back(unfinished)
+
+    def replace_workers(self, configs: Sequence[WorkerConfig]) -> None:
+        """End all workers; the next round starts others, with these configurations."""
+        self.close()
+        self._configs = configs
 
     def _sweep(self) -> None:
         """Delete what lies in the staging folders. Only while no worker writes there. Raises `KnownError`."""

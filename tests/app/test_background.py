@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 
 from app.services import background as module
+from app.services import background_work as work
 from app.services.background import Background, BackgroundSnapshot
-from app.services.indexing import worker_configs
+from app.services.holding import LiveSettings
+from app.services.indexing import anything_to_do, queue_missing, worker_configs
 from app.services.library import open_library
+from app.workers.messages import Ready
 from m2hf_core.config.paths import Paths
+from m2hf_core.config.settings import Settings
 from m2hf_core.errors import KnownError
-from m2hf_core.store import Store
+from m2hf_core.store import Store, files, folders, jobs
 
 PATIENCE_S = 60.0
 
@@ -85,7 +89,7 @@ def test_a_folder_in_turmoil_does_not_have_the_library_looked_over_each_time(
         time.sleep(0.1)
         return False
 
-    class Turmoil(module.Watcher):
+    class Turmoil(work.Watcher):
         """Says in every moment that something has changed."""
 
         def __init__(self, store: Store, patterns: Any, changed: Callable[[], None], **options: Any) -> None:
@@ -93,8 +97,8 @@ def test_a_folder_in_turmoil_does_not_have_the_library_looked_over_each_time(
             changes.append(changed)
 
     changes: list[Callable[[], None]] = []
-    monkeypatch.setattr(module, "anything_to_do", slow)
-    monkeypatch.setattr(module, "Watcher", Turmoil)
+    monkeypatch.setattr(work, "anything_to_do", slow)
+    monkeypatch.setattr(work, "Watcher", Turmoil)
     background.start()
     until(background, lambda now: now.state == "idle")
     for _ in range(100):
@@ -104,6 +108,40 @@ def test_a_folder_in_turmoil_does_not_have_the_library_looked_over_each_time(
     before = len(looks)
     background.rescan().result(60)
     until(background, lambda now: len(looks) > before)
+
+
+def test_text_in_the_picture_is_read_as_soon_as_the_setting_says_so(
+    background: Background, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced: list[list[bool]] = []
+
+    def replace_workers(_: object, configs: Any) -> None:
+        replaced.append([config.read_text for config in configs])
+
+    monkeypatch.setattr(work.Supervisor, "replace_workers", replace_workers)
+    monkeypatch.setattr(work, "INGREDIENTS_EVERY_S", 0.0)
+    background.start()
+    until(background, lambda now: now.state == "idle")
+    for value, expected in (("on", [[True]]), ("off", [[True], [False]])):
+        Settings.load(Paths(tmp_path / "data")).set("read_text", value)
+        until(background, lambda _, expected=expected: replaced == expected)
+
+
+def test_another_wish_for_text_makes_every_video_due(tmp_path: Path) -> None:
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        settings = LiveSettings(library.paths)
+        with library.store.library.writing() as session:
+            files.put_path(session, folders.add_folder(session, "/v"), "/v/a.mp4", 10, 1, "print")
+        queue_missing(library, Ready({"clip": "clip@1"}, {}, ()), settings)
+        with library.store.library.writing() as session:
+            lease = jobs.lease_next(session, "worker", 0.0, 60.0)
+            assert lease is not None
+            jobs.finish(session, lease.job_id, lease.wanted)
+        assert not anything_to_do(library, settings)
+        Settings.load(library.paths).set("read_text", "on")
+        assert anything_to_do(library, settings), "another worker has to say what it offers now"
+        queue_missing(library, Ready({"clip": "clip@1"}, {}, ()), settings)
+        assert not anything_to_do(library, settings)
 
 
 def test_workers_of_several_devices_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

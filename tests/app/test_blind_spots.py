@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.services.background import look_at
 from app.services.blind_spots import blind_spots, raise_priority
 from app.services.library import Offer, open_library
+from app.services.opened import Opened, look_at
 from m2hf_core.records import Feature
 from m2hf_core.store import features, files, folders, jobs
 
@@ -60,3 +60,24 @@ def test_what_is_opened_goes_before_what_a_search_could_not_see(tmp_path: Path) 
         with library.store.library.writing() as session:
             order = [jobs.lease_next(session, "worker", 0.0, 60.0) for _ in ids]
         assert [lease.path for lease in order if lease] == [paths[3], paths[0], paths[1], paths[2]]
+
+
+def test_what_is_opened_before_it_has_a_job_goes_first_too(tmp_path: Path) -> None:
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        with library.store.library.writing() as session:
+            folder = folders.add_folder(session, "/v")
+            paths = ("/v/a.mp4", "/v/b.mp4", "/v/c.mp4")
+            ids = [
+                files.put_path(session, folder, path, 10 + n, 1, f"print{n}") for n, path in enumerate(paths)
+            ]
+        opened = Opened()
+        opened.keep_first(library)
+        assert opened.look_at(library, [Path(paths[1])]) == 1, (
+            "its folder was looked through, nothing is queued"
+        )
+        with library.store.library.writing() as session:
+            jobs.queue(session, ids, ["clip@1"])
+        opened.keep_first(library)
+        with library.store.library.writing() as session:
+            order = [jobs.lease_next(session, "worker", 0.0, 60.0) for _ in ids]
+        assert [lease.path for lease in order if lease] == [paths[1], paths[0], paths[2]]
