@@ -88,8 +88,33 @@ def extract_all(
             reader.join(READER_GRACE_S)
 
 
+FIRST_ROWS = 64
 READER_GRACE_S = 5.0
 """A decoder stops at its next frame; one that waits for a request cannot be told, and ends with the process."""
+
+
+class _Rows:
+    """Features of one kind as they come, in one array that grows: hours of them are never held twice."""
+
+    def __init__(self) -> None:
+        self._held: Half = np.empty((0, 0), np.float16)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: Half) -> None:
+        if self._count == len(self._held):
+            if self._count == 0:
+                self._held = np.empty((FIRST_ROWS, len(row)), np.float16)
+            else:  # nobody else holds this array before it is taken
+                self._held.resize((2 * self._count, len(row)), refcheck=False)
+        self._held[self._count] = row
+        self._count += 1
+
+    def taken(self, width: int) -> Half:
+        """[n, width], without a copy."""
+        return self._held[: self._count] if self._count else np.empty((0, width), np.float16)
 
 
 class _Work:
@@ -98,8 +123,7 @@ class _Work:
     def __init__(self, video: Video, audio: AudioExtractor | None) -> None:
         self.video = video
         self.cells: list[int] = []
-        self.frames: list[Half] = []
-        self.runs: list[Half] = []
+        self.frames, self.runs = _Rows(), _Rows()
         self.readings: list[tuple[int, tuple[str, ...]]] = []
         self.listening = Listening(audio) if audio is not None else None
         self.waiting = 0
@@ -229,14 +253,14 @@ class _Networks:
         rows = _halved(self._extractors.clip.encode_prepared(prepared))
         for (work, piece), row in zip(pieces, rows, strict=True):
             work.cells.append(piece.cell)
-            work.frames.append(row)
+            work.frames.add(row)
 
     def _follow(self, pieces: list[tuple[_Work, Moved]]) -> None:
         extractor = self._extractors.motion
         assert extractor is not None
         rows = _halved(extractor.encode(np.stack([piece.frames for _, piece in pieces])))
         for (work, _), row in zip(pieces, rows, strict=True):
-            work.runs.append(row)
+            work.runs.add(row)
 
     def _end_of_run(self, piece: Moved) -> float:
         assert self._extractors.motion is not None
@@ -268,10 +292,10 @@ class _Networks:
         if (clip := wanted(self._extractors.clip, request)) is not None:
             starts, ends = grid_spans(video.cells, FRAME_STEP_S, duration_s)
             kept = np.asarray(work.cells, np.int64)
-            features[clip.fingerprint] = Feature(_rows(work.frames, clip.width), starts[kept], ends[kept])
+            features[clip.fingerprint] = Feature(work.frames.taken(clip.width), starts[kept], ends[kept])
         if (motion := wanted(self._extractors.motion, request)) is not None:
             spans = grid_spans(len(work.runs), motion.step_s, duration_s)
-            features[motion.fingerprint] = Feature(_rows(work.runs, motion.width), *spans)
+            features[motion.fingerprint] = Feature(work.runs.taken(motion.width), *spans)
         if (audio := wanted(self._extractors.audio, request)) is not None:
             assert work.listening is not None
             features[audio.fingerprint] = work.listening.finish()
@@ -309,10 +333,6 @@ def _end_of_cell(piece: Seen) -> float:
 def _halved(rows: npt.NDArray[np.float32]) -> Half:
     with np.errstate(over="ignore"):  # what float16 cannot hold becomes infinite, and the store refuses it
         return rows.astype(np.float16)
-
-
-def _rows(rows: list[Half], width: int) -> Half:
-    return np.stack(rows) if rows else np.empty((0, width), np.float16)
 
 
 def grid_spans(

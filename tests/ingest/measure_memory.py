@@ -14,12 +14,15 @@ import numpy as np
 
 from app.workers.memory import memory
 from m2hf_core.features import Extractors
-from m2hf_core.ingest.extract import extract
+from m2hf_core.ingest.extract import Effort, extract_all
 from m2hf_core.ingest.staging import write_staged
 from m2hf_core.ingest.video import Request
 from m2hf_core.progress import Progress
 from m2hf_core.records import Feature
 from m2hf_core.text import NounExtractor
+
+AHEAD_BYTES = 32 << 20
+"""Little may lie decoded and waiting: how much is the scheduler's affair, and would hide growth with length."""
 
 
 class Sight:
@@ -56,7 +59,11 @@ def main() -> None:
     before = memory()[1]
     extractors, nouns = Extractors(Sight(), Hearing(), Movement()), NounExtractor()
     wanted = frozenset({Sight.fingerprint, Hearing.fingerprint, Movement.fingerprint, nouns.fingerprint})
-    found = extract(Request(path, wanted, path.with_suffix(".jpg"), Progress()), extractors, nouns)
+    request = Request(path, wanted, path.with_suffix(".jpg"), Progress())
+    (outcome,) = extract_all(iter([request]), extractors, nouns, Effort(ahead_bytes=AHEAD_BYTES))
+    if outcome.extraction is None:
+        raise outcome.error or RuntimeError("neither an extraction nor an error")
+    found = outcome.extraction
     write_staged(found, path.with_suffix(".safetensors"))
     rows = {key.partition(":")[0]: len(feature.values) for key, feature in found.features.items()}
     json.dump({"before": before, "peak": memory()[1], "rows": rows, "s": found.info.duration_s}, sys.stdout)

@@ -20,7 +20,8 @@ GROWTH_BYTES = 50e6
 LOOP_S = 8
 LONG_S, SHORT_S = 3 * 3600, 360
 LONG_BYTES = 150e6
-"""Three hours of features are 37 MB, twice while they are written; the sound alone would be 690 MB, the runs 34 GB."""
+"""Three hours of features are 37 MB, three times while they are written out, and the times to look at another 30; the
+sound alone would be 690 MB, the runs 34 GB."""
 
 pytestmark = pytest.mark.slow
 
