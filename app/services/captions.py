@@ -51,6 +51,8 @@ class CaptionSearch:
     searcher: Searcher
     _bank: CaptionBank | None = field(default=None, init=False)
     _made_of: tuple[int, ...] = field(default=(), init=False)
+    _left_out: tuple[str, ...] = field(default=(), init=False)
+    """What the bank does not hold, in sentences."""
 
     def nearest(
         self,
@@ -74,6 +76,7 @@ class CaptionSearch:
             abstained=scored.abstained,
             said=moment.said,
             bank=len(bank.texts),
+            notes=(*self._left_out, *searcher.standing_notes),
         )
 
     def _trained(self) -> ActiveScorer | None:
@@ -97,6 +100,11 @@ class CaptionSearch:
             if self._bank is not None and self._made_of == made_of:
                 return self._bank
             sources, said_in = _texts(session)
+            lines, _ = transcripts.line_figures(session)
+        self._left_out = ()
+        if lines > MOST_LINES:
+            newest = f"the newest {MOST_LINES:,} of {lines:,} spoken lines"
+            self._left_out = (f"Of what is said in the library only {newest} are compared.",)
         texts = sorted(sources)
         self._bank = CaptionBank(
             texts=texts,
@@ -112,7 +120,7 @@ class CaptionSearch:
         tower = self.searcher.tower
         if tower is None:
             return None
-        cache = VectorCache(cache_folder(self.searcher.library.paths.data, tower.fingerprint))
+        cache = VectorCache(cache_folder(self.searcher.library.paths.data, tower.words_fingerprint))
         return cache.vectors(texts, lambda batch: tower.encode(batch).pooled_vector.numpy(), progress)
 
     def _nouns(self, texts: list[str], progress: Progress) -> list[frozenset[str]]:

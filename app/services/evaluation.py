@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.features.device import resolve_device
+from m2hf_core.hub.manifest import get_preset
 from m2hf_core.model.baselines import MeanPooled
 from m2hf_core.model.checkpoint import load_scorer
 from m2hf_core.model.config import Scorer
@@ -17,6 +18,7 @@ from m2hf_core.model.metrics import Protocol
 from m2hf_core.progress import Progress
 from m2hf_core.records import Branch
 from m2hf_core.training.data.dataset import PairedData
+from m2hf_core.training.data.packing import in_its_words
 from m2hf_core.training.data.prepared import open_prepared, read_about
 from m2hf_core.training.data.shards import write_aside
 from m2hf_core.training.evaluate import Document, Post, Scored, comparison, report, score_split
@@ -33,6 +35,7 @@ class System:
     scorer: Scorer
     branches: tuple[str, ...]
     """The dense branches that take part."""
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,12 @@ class Question:
 def evaluate(question: Question, data_dir: Path | None, progress: Progress) -> Document:
     """Raises `KnownError` for data that is not prepared, a scorer of another backbone, an unknown name."""
     data = open_prepared(question.data, question.frames, [question.split], progress)
-    device = resolve_device(question.device)
+    device, words = resolve_device(question.device), read_about(question.data).words
     names = [question.system] if question.against is None else [question.system, question.against]
     progress.start("score", len(names), "systems")
     scored = []
     for name in names:
-        scored.append(score_system(open_system(name, data, data_dir), data, question.split, device))
+        scored.append(score_system(open_system(name, data, data_dir), data, question.split, words, device))
         progress.advance()
     document = report(scored[0], v2t=question.v2t, post=question.post, subsets=question.subsets)
     if question.against is not None:
@@ -66,11 +69,15 @@ def evaluate(question: Question, data_dir: Path | None, progress: Progress) -> D
     return document
 
 
-def score_system(system: System, data: PairedData, split: str, device: str) -> Scored:
+def score_system(system: System, data: PairedData, split: str, words: int, device: str) -> Scored:
+    """`words`: tokens a caption may have, as the data was prepared."""
+    asked = data[split]
+    if system.file is not None:
+        asked = in_its_words(asked, get_preset(data.preset), system.file, words)
     return score_split(
         system.name,
         system.scorer.to(device),
-        data[split],
+        asked,
         dataset=data.name,
         branches=system.branches,
         device=device,
@@ -93,7 +100,7 @@ def open_system(name: str, data: PairedData, data_dir: Path | None) -> System:
             f"{path.name} reads sound and movement of {trained_on} numbers; this data has {here}.",
             "Prepare the data with the networks that the scorer was trained on.",
         )
-    return System(f"{name} ({info.state})", trained, info.active_branches(trained))
+    return System(f"{name} ({info.state})", trained, info.active_branches(trained), path)
 
 
 def _file(name: str, data: PairedData, data_dir: Path | None) -> Path:

@@ -135,8 +135,8 @@ def _open_sight(
 ) -> Sight | None:
     """The tower and the segments of one preset; None, with the reason in `asleep`, when it cannot see."""
     extracted = offer.fingerprints.get("clip")
-    held = [sight for sight in (before.own, before.former) if sight is not None] if before else []
-    tower = next((sight.tower for sight in held if sight.tower.fingerprint == extracted), None)
+    held = [sight.tower for sight in (before.own, before.former) if sight is not None] if before else []
+    tower = next((tower for tower in held if tower.fingerprint == extracted), None)
     try:
         tower = tower or open_text_tower(preset)
     except KnownError as missing:
@@ -152,6 +152,7 @@ def _open_sight(
     answering, why = open_scorer(library.store, preset.id, backbone, tower.width)
     if why:
         notes.append(why)
+    tower = _in_its_words(tower, held, preset, answering)
     reads = {"visual": "clip", "audio": "vggish", "motion": "s3d"}
     extractors = {
         kind: offer.fingerprints[kind]
@@ -178,6 +179,17 @@ def _open_sight(
     if only is None:
         sweep(index, [folder.folder])
     return Sight(preset, tower, answering, _kept(answering, refreshed.segments))
+
+
+def _in_its_words(
+    tower: TextTower, held: Sequence[TextTower], preset: Preset, answering: Answering
+) -> TextTower:
+    """The text tower that the scorer was trained with: the published one, unless its file holds its own."""
+    wanted = answering.scorer_id if answering.words_from else ""
+    for one in (tower, *held):
+        if (one.fingerprint, one.taught_by) == (tower.fingerprint, wanted):
+            return one
+    return open_text_tower(preset, scorer=answering.words_from)
 
 
 def _kept(answering: Answering, segments: Sequence[Segment]) -> Kept:

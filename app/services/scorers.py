@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.services.library import Library
-from app.services.self_test import SelfTest, self_test
+from app.services.self_test import Opened, SelfTest, self_test
 from m2hf_core.errors import BadModelFile, KnownError, UsageError
-from m2hf_core.model.checkpoint import UNTRAINED, ScorerInfo, load_scorer, read_info
-from m2hf_core.model.config import Scorer
+from m2hf_core.model.checkpoint import UNTRAINED, load_scorer, read_info
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.progress import Progress
 from m2hf_core.store import scorers
@@ -20,6 +19,10 @@ from m2hf_core.training.data.shards import write_aside
 
 FOLDER = "scorers"
 """Below the data folder; files are named by their scorer's id."""
+
+
+class WorseScorer(KnownError):
+    """The test found it worse; it may be chosen all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def export_scorer(library: Library, scorer_id: str, target: Path) -> Path:
 def use_scorer(library: Library, scorer_id: str, *, force: bool, progress: Progress) -> Used:
     """Test the scorer against the one that answers now; let it answer unless it is worse beyond the interval.
 
-    Raises `KnownError` when it is refused, unknown or of another backbone; `Interrupted`.
+    Raises `WorseScorer` when it is refused, `KnownError` when it is unknown or of another backbone; `Interrupted`.
     """
     if scorer_id == UNTRAINED:
         raise UsageError(
@@ -102,10 +105,11 @@ def use_scorer(library: Library, scorer_id: str, *, force: bool, progress: Progr
         )
     row = _row(library, scorer_id)
     backbone = backbone_of(library)
-    candidate = load_scorer(library.paths.data / _file(row), backbone)
+    path = library.paths.data / _file(row)
+    candidate = Opened(*load_scorer(path, backbone), path)
     test = self_test(library, candidate, current(library, backbone), progress)
     if test.worse and not force:
-        raise KnownError(
+        raise WorseScorer(
             f"The scorer {row.scorer_id} is not used: {test.sentence()}", "Use it all the same with --force."
         )
     with library.store.library.writing() as session:
@@ -127,7 +131,7 @@ def roll_back(library: Library) -> str:
     return UNTRAINED if former is None else former.scorer_id
 
 
-def current(library: Library, backbone: str) -> tuple[Scorer, ScorerInfo] | None:
+def current(library: Library, backbone: str) -> Opened | None:
     """The scorer that answers, None for the one before training. A damaged or foreign file counts as none."""
     with library.store.library.reading() as session:
         row = scorers.active(session, library.preset.id)
@@ -137,7 +141,7 @@ def current(library: Library, backbone: str) -> tuple[Scorer, ScorerInfo] | None
     # Search falls back to the untrained one where the file is gone or belongs to former weights; so does the test.
     if not path.is_file() or read_info(path).backbone != backbone:
         return None
-    return load_scorer(path, backbone)
+    return Opened(*load_scorer(path, backbone), path)
 
 
 def file_of(library: Library, scorer_id: str) -> Path:

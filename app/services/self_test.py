@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ from m2hf_core.store.clips import ClipRow
 from m2hf_core.text import load_nouns
 from m2hf_core.text.tower import TextTower, open_text_tower
 from m2hf_core.training.data.dataset import Split
-from m2hf_core.training.data.packing import Widths, pack_clips, pack_texts
+from m2hf_core.training.data.packing import Widths, in_its_words, pack_clips, pack_texts
 from m2hf_core.training.evaluate import Scored, ranks_under, score_split
 
 QUERIES = 500
@@ -88,10 +89,19 @@ class SelfTest:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A scorer, what its file says, and that file."""
+
+    scorer: Scorer
+    info: ScorerInfo
+    file: Path
+
+
 def self_test(
     library: Library,
-    candidate: tuple[Scorer, ScorerInfo],
-    current: tuple[Scorer, ScorerInfo] | None,
+    candidate: Opened,
+    current: Opened | None,
     progress: Progress,
 ) -> SelfTest:
     """Compare two scorers; `current` None is the one before training.
@@ -99,8 +109,8 @@ def self_test(
     Raises `KnownError` when nothing was indexed or the candidate reads other senses; `Interrupted`.
     """
     fusion = chosen_fusion(library)
-    against = UNTRAINED if current is None else current[1].scorer_id
-    known = _gather(library, held_out=candidate[1].state.startswith(TRAINED_HERE))
+    against = UNTRAINED if current is None else current.info.scorer_id
+    known = _gather(library, held_out=candidate.info.state.startswith(TRAINED_HERE))
     if known is None:
         return SelfTest(0, 0, 0, against, fusion)
     split, owner, truth = known
@@ -108,15 +118,14 @@ def self_test(
     progress.start("test the scorer", 2, "scorers")
     untrained = M2HF(split.clips.frames.shape[2], branches=(Branch.VISUAL,)).eval()
     ranks = []
-    for scorer, info in (current or (untrained, None), candidate):
-        if info is not None and (info.config.audio_width, info.config.motion_width) != widths:
-            raise KnownError(
-                f"The scorer {info.scorer_id} reads sound and movement of other networks than this library's.",
-                "Choose the preset that it was trained with, or train one for this library.",
-                f"{info.config.audio_width}, {info.config.motion_width} against {widths}",
-            )
-        branches = None if info is None else info.active_branches(scorer)
-        scored = score_split(against, scorer, split, dataset="library", branches=branches)
+    for one in (current, candidate):
+        if one is None:
+            scored = score_split(against, untrained, split, dataset="library")
+        else:
+            _same_senses(one.info, widths)
+            asked = in_its_words(split, library.preset, one.file)
+            branches = one.info.active_branches(one.scorer)
+            scored = score_split(against, one.scorer, asked, dataset="library", branches=branches)
         ranks.append(_ranks(scored.abstaining(), owner, truth, fusion))
         progress.advance()
     before, after = ranks
@@ -131,6 +140,15 @@ def self_test(
         after=table(after),
         difference={name: (one.difference, one.low, one.high) for name, one in found.items()},
     )
+
+
+def _same_senses(info: ScorerInfo, widths: tuple[int, int]) -> None:
+    if (info.config.audio_width, info.config.motion_width) != widths:
+        raise KnownError(
+            f"The scorer {info.scorer_id} reads sound and movement of other networks than this library's.",
+            "Choose the preset that it was trained with, or train one for this library.",
+            f"{info.config.audio_width}, {info.config.motion_width} against {widths}",
+        )
 
 
 def _ranks(

@@ -1,5 +1,8 @@
 """One file per scorer: safetensors for the numbers, JSON in its header for everything that gives them meaning.
 
+A scorer whose training taught the text tower too (`--tune text`) carries that tower's numbers, since it is worth
+nothing with other words: bringing in, choosing, going back and carrying away need no second file.
+
 Nothing here unpickles. A file is written aside and renamed, so a reader never meets half of one.
 """
 
@@ -26,11 +29,12 @@ from m2hf_core.model.config import M2HFConfig, Scorer, build_scorer, current_con
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import Branch
 
-FORMAT = 1
-"""Raised when a file of this version could be misread by the one before."""
+FORMAT, PLAIN_FORMAT = 2, 1
+"""Raised when a file of this version could be misread by the one before: a scorer without a text tower cannot."""
 UNTRAINED = "untrained"
 
 _HEADER = "m2hf"
+_TEXT = "text-tower."
 _STATE = re.compile(r"untrained|trained:[A-Za-z0-9._-]+")
 _AGAIN = "Export the scorer again, or choose another one."
 
@@ -48,6 +52,8 @@ class ScorerInfo:
     """Version of the noun lists and tagger that the speech branch used."""
     scorer_id: str = ""
     """Digest of configuration, state and numbers, set on saving; scores of different ids are never mixed."""
+    own_text: bool = False
+    """Whether the file holds the text tower that belongs to it (`load_text`); else the backbone's own does."""
 
     def __post_init__(self) -> None:
         for text in (self.backbone, self.state, self.words_version, self.scorer_id):
@@ -67,23 +73,32 @@ class ScorerInfo:
         return (Branch.VISUAL,)
 
 
-def save_scorer(path: Path, scorer: Scorer, info: ScorerInfo) -> ScorerInfo:
+def save_scorer(
+    path: Path, scorer: Scorer, info: ScorerInfo, text: Mapping[str, Tensor] | None = None
+) -> ScorerInfo:
     """Write `path`; returns `info` with its `scorer_id`. The open state of the tokens is taken from the scorer.
 
-    Raises `DiskFull`, and leaves the former file as it was whatever happens.
+    `text`: the tower that was taught with it, by the names of the backbone's own state. Raises `DiskFull`, and leaves
+    the former file as it was whatever happens.
     """
     config = current_config(info.config, scorer)
     tensors = {name: value.detach().cpu().contiguous() for name, value in scorer.state_dict().items()}
-    about = {
+    tensors |= {_TEXT + name: value.detach().cpu().contiguous() for name, value in (text or {}).items()}
+    about: dict[str, Any] = {
         "config": config.to_json(),
         "backbone": info.backbone,
         "state": info.state,
         "words_version": info.words_version,
     }
+    if text is not None:
+        about["own_text"] = True
     scorer_id = _digest(about, tensors)
-    header = json.dumps({"format": FORMAT, "scorer_id": scorer_id, **about})
+    version = PLAIN_FORMAT if text is None else FORMAT
+    header = json.dumps({"format": version, "scorer_id": scorer_id, **about})
     _write_aside(path, save(tensors, metadata={_HEADER: header}))
-    return ScorerInfo(config, info.backbone, info.state, info.words_version, scorer_id)
+    return ScorerInfo(
+        config, info.backbone, info.state, info.words_version, scorer_id, own_text=text is not None
+    )
 
 
 def read_info(path: Path) -> ScorerInfo:
@@ -104,6 +119,7 @@ def load_scorer(path: Path, backbone: str | None = None) -> tuple[Scorer, Scorer
             f"made for {info.backbone}, asked for {backbone}",
         )
     scorer = build_scorer(info.config)
+    tensors = {name: value for name, value in tensors.items() if not name.startswith(_TEXT)}
     wanted = {name: (value.shape, value.dtype) for name, value in scorer.state_dict().items()}
     found = {name: (value.shape, value.dtype) for name, value in tensors.items()}
     if wanted != found:
@@ -113,6 +129,15 @@ def load_scorer(path: Path, backbone: str | None = None) -> tuple[Scorer, Scorer
         )
     scorer.load_state_dict(tensors)
     return scorer.eval(), info
+
+
+def load_text(path: Path) -> dict[str, Tensor]:
+    """The text tower inside a scorer file, by the names of the backbone's state; empty where it has none of its own.
+
+    Raises `BadModelFile`.
+    """
+    tensors = _read(path, with_tensors=True)[1]
+    return {name.removeprefix(_TEXT): value for name, value in tensors.items() if name.startswith(_TEXT)}
 
 
 def _read(path: Path, with_tensors: bool) -> tuple[ScorerInfo, dict[str, Tensor]]:
@@ -147,7 +172,8 @@ def _parse(path: Path, header: str) -> tuple[ScorerInfo, dict[str, Any]]:
     try:
         scorer_id = values.pop("scorer_id")
         backbone, state, words_version = values["backbone"], values["state"], values["words_version"]
-        info = ScorerInfo(M2HFConfig.from_json(values["config"]), backbone, state, words_version, scorer_id)
+        config, own_text = M2HFConfig.from_json(values["config"]), bool(values.get("own_text", False))
+        info = ScorerInfo(config, backbone, state, words_version, scorer_id, own_text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _nonsense(path, error) from error
     return info, values

@@ -21,7 +21,7 @@ from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import Branch
 from m2hf_core.store import Store, scorers
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the arrays of a segment change their meaning."""
 KEPT_FOLDERS = 3
 """Of the scorers that answered last; older ones are removed."""
@@ -39,6 +39,8 @@ class Answering:
     """`untrained` or `trained:<id>`"""
     widths: tuple[int, int]
     """Of the audio and motion features that it reads."""
+    words_from: Path | None = None
+    """Its file, where that holds a text tower of its own."""
 
 
 def untrained(width: int) -> Answering:
@@ -56,8 +58,9 @@ def open_scorer(store: Store, preset: str, backbone: str, width: int) -> tuple[A
         row = scorers.active(session, preset)
     if row is None or row.file is None:
         return untrained(width), ""
+    path = store.paths.data / row.file
     try:
-        scorer, info = load_scorer(store.paths.data / row.file, backbone)
+        scorer, info = load_scorer(path, backbone)
     except BadModelFile as error:
         return untrained(width), f"The trained scorer is not used. {error}"
     if not isinstance(scorer, M2HF) or scorer.one_branch is not None:
@@ -66,7 +69,10 @@ def open_scorer(store: Store, preset: str, backbone: str, width: int) -> tuple[A
         ), "The active scorer is a baseline for evaluation, so it is not used for searching."
     config = info.config
     widths = (config.audio_width, config.motion_width)
-    return Answering(scorer, info.active_branches(scorer), info.scorer_id, info.state, widths), ""
+    words_from = path if info.own_text else None
+    return Answering(
+        scorer, info.active_branches(scorer), info.scorer_id, info.state, widths, words_from
+    ), ""
 
 
 def segment_folder(

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.manifest import Preset
+from m2hf_core.model.checkpoint import load_text, read_info
 from m2hf_core.text.openclip import LoadedClip, build_open_clip
 from m2hf_core.text.tokenizers import Pieces, pad
+
+NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
+"""What of a contrastive model's state has nothing to do with encoding a text."""
 
 REMEMBERED_TEXTS = 512
 """At most 512 x 77 x 1024 floats = 161 MB for uncut towers; a causal one's queries take a tenth of that."""
@@ -47,12 +53,15 @@ class TextFeatures:
 class TextTower:
     """Encodes texts; safe to call from several threads, remembers the latest texts."""
 
-    def __init__(self, loaded: LoadedClip, *, bfloat16: bool = False) -> None:
+    def __init__(self, loaded: LoadedClip, *, bfloat16: bool = False, taught_by: str = "") -> None:
         """Keeps only the text modules of `loaded`: drop your own reference and the image half leaves memory.
 
         The modules are shared, not copied: with `bfloat16` those of `loaded` change too.
         """
         self.fingerprint = loaded.fingerprint
+        """Of the space that texts and frames meet in."""
+        self.taught_by = taught_by
+        """The scorer whose training taught this text half; empty for the published one."""
         self.logit_scale = loaded.logit_scale
         self.width = loaded.width
         self.tokenizer = loaded.tokenizer
@@ -63,6 +72,11 @@ class TextTower:
             self._tower.to(torch.bfloat16)
         self._remembered: OrderedDict[str, _Row] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def words_fingerprint(self) -> str:
+        """Of what texts become here; what was encoded under another one is of no use."""
+        return f"{self.fingerprint}+{self.taught_by}" if self.taught_by else self.fingerprint
 
     def encode(self, texts: Sequence[str]) -> TextFeatures:
         """Features of B texts, B >= 1."""
@@ -94,12 +108,41 @@ class TextTower:
         return rows
 
 
-def open_text_tower(preset: Preset, *, bfloat16: bool = False) -> TextTower:
+def open_text_tower(preset: Preset, *, bfloat16: bool = False, scorer: Path | None = None) -> TextTower:
     """The tower of a preset, its image half dropped. Raises `ModelsMissing` or `BadModelFile`.
 
-    `bfloat16` halves memory and time on processors that have it; cosines differ in the third decimal.
+    `scorer`: a scorer file; if training taught it a text tower of its own, texts go through that one. `bfloat16` halves
+    memory and time on processors that have it; cosines differ in the third decimal.
     """
-    return TextTower(build_open_clip(preset), bfloat16=bfloat16)
+    loaded, taught_by = build_open_clip(preset), ""
+    if scorer is not None and (info := read_info(scorer)).own_text:
+        _teach(loaded, load_text(scorer), scorer)
+        taught_by = info.scorer_id
+    return TextTower(loaded, bfloat16=bfloat16, taught_by=taught_by)
+
+
+def _teach(loaded: LoadedClip, taught: Mapping[str, torch.Tensor], scorer: Path) -> None:
+    """Put a taught text tower in the place of the published one; the image half must be all that it lacks."""
+    try:
+        found = loaded.model.load_state_dict(taught, strict=False)
+    except RuntimeError as error:  # another shape
+        raise _not_its_own(scorer, str(error)) from error
+    lacking = [name for name in found.missing_keys if not name.startswith(NOT_TEXT)]
+    if lacking or found.unexpected_keys:
+        raise _not_its_own(scorer, f"lacks {lacking}, unknown {found.unexpected_keys}")
+
+
+def text_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What of a model's state a scorer file keeps when its text tower has learnt."""
+    return {name: value for name, value in model.state_dict().items() if not name.startswith(NOT_TEXT)}
+
+
+def _not_its_own(scorer: Path, detail: str) -> BadModelFile:
+    return BadModelFile(
+        f"The text tower in the scorer {scorer.name} does not fit the preset's model.",
+        "Choose the preset that it was trained with, or export the scorer again.",
+        detail,
+    )
 
 
 class TowerModules(nn.Module):

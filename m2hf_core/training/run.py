@@ -22,6 +22,7 @@ from m2hf_core.model.config import M2HFConfig
 from m2hf_core.model.wti import reduce_tile
 from m2hf_core.progress import Progress
 from m2hf_core.text.openclip import PREPROCESSING_VERSION, LoadedClip, build_open_clip
+from m2hf_core.text.tower import text_state
 from m2hf_core.training.contrast import Contrast
 from m2hf_core.training.data.dataset import PairedData, Split, held_out
 from m2hf_core.training.distributed import joined_processes
@@ -204,7 +205,10 @@ def _keep(phase: _Phase, model: FrozenModel | TowerModel, config: M2HFConfig) ->
         if phase.settings.tune == "all":
             digest = digest_of(phase.run.path / BEST_CLIP)
             backbone = extractor_fingerprint("clip", phase.data.preset, digest, PREPROCESSING_VERSION)
-    save_scorer(phase.file, model.scorer, _info(phase.data, phase.settings, config, backbone))
+    taught = (
+        text_state(model.clip) if phase.settings.tune == "text" and isinstance(model, TowerModel) else None
+    )
+    save_scorer(phase.file, model.scorer, _info(phase.data, phase.settings, config, backbone), taught)
 
 
 def _open_clip(data: PairedData) -> LoadedClip:

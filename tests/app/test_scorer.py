@@ -14,13 +14,14 @@ import torch
 
 from app.services import self_test
 from app.services.export_training import export_training
+from app.services.eyes import open_eyes
 from app.services.known_items import split_of
 from app.services.library import Offer, open_library
 from m2hf_core.config.paths import open_paths
 from m2hf_core.config.settings import Settings
-from m2hf_core.errors import KnownError
+from m2hf_core.errors import BadModelFile, KnownError
 from m2hf_core.hub import get_preset
-from m2hf_core.model.checkpoint import ScorerInfo, save_scorer
+from m2hf_core.model.checkpoint import ScorerInfo, load_scorer, save_scorer
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.progress import Progress
@@ -28,7 +29,8 @@ from m2hf_core.records import Feature, Line, Transcript
 from m2hf_core.store import captions, clips, features, files, folders, pins, transcripts
 from m2hf_core.synthetic import draw_specs, visual_caption
 from m2hf_core.text import load_nouns
-from m2hf_core.text.tower import open_text_tower
+from m2hf_core.text.openclip import build_open_clip
+from m2hf_core.text.tower import open_text_tower, text_state
 from m2hf_core.training.data.prepared import open_prepared
 
 VIDEOS = 40
@@ -138,6 +140,39 @@ def test_a_worse_scorer_is_refused_unless_forced(run: Run, data: Path, write: Ca
     forced = run("scorer", "use", scorer_id, "--force", "--data-dir", data, "--json")
     assert (forced.code, forced.json["forced"]) == (0, True)
     assert run("scorer", "list", "--data-dir", data, "--json").json[1]["active"]
+
+
+def test_a_scorer_brings_the_words_that_it_was_trained_with(
+    run: Run, data: Path, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its text tower lies in its file: it is tested and searched with that one, and going back leaves it."""
+    plain = write("plain", good=True)
+    scorer, info = load_scorer(plain)
+    words = text_state(build_open_clip(get_preset("demo")).model)
+    own = tmp_path / "own.safetensors"
+    save_scorer(own, scorer, info, {name: torch.zeros_like(value) for name, value in words.items()})
+    scorer_id = run("scorer", "import", own, "--data-dir", data, "--json").json["id"]
+    refused = run("scorer", "use", scorer_id, "--data-dir", data)
+    assert refused.code == 1, "words that are all alike find nothing"
+    assert run("scorer", "use", scorer_id, "--force", "--data-dir", data).code == 0
+    with open_library(data) as library:
+        eyes = open_eyes(library, None, None)
+        assert eyes.own is not None
+        assert eyes.own.tower.taught_by == scorer_id
+        assert not eyes.own.tower.encode(["a red circle"]).tokens.any()
+        assert run("scorer", "rollback", "--data-dir", data).code == 0
+        former = open_eyes(library, eyes, None)
+        assert former.own is not None
+        assert former.own.tower.taught_by == ""
+        assert former.own.tower.encode(["a red circle"]).tokens.any()
+
+
+def test_a_text_tower_of_another_model_is_a_sentence(write: Callable[..., Path], tmp_path: Path) -> None:
+    scorer, info = load_scorer(write("plain", good=True))
+    words = {"ln_final.weight": torch.zeros(3)}
+    save_scorer(tmp_path / "odd.safetensors", scorer, info, words)
+    with pytest.raises(BadModelFile, match="does not fit the preset's model"):
+        open_text_tower(get_preset("demo"), scorer=tmp_path / "odd.safetensors")
 
 
 def test_rollback_goes_back_step_by_step(run: Run, data: Path, write: Callable[..., Path]) -> None:

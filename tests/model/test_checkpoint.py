@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from m2hf_core.errors import BadModelFile, DiskFull
 from m2hf_core.model import checkpoint
-from m2hf_core.model.checkpoint import ScorerInfo, load_scorer, read_info, save_scorer
+from m2hf_core.model.checkpoint import ScorerInfo, load_scorer, load_text, read_info, save_scorer
 from m2hf_core.model.config import M2HFConfig
 
 VARIANTS = [
@@ -57,6 +57,23 @@ def test_opened_tokens_and_statistics_travel_with_the_file(tmp_path, scorer):
     assert (loaded.tokens, loaded.rho) == ("all", 0.4) == (info.config.tokens, info.config.rho)
     assert loaded.guided["audio"].completion.mean.equal(model.guided["audio"].completion.mean)
     assert loaded.guided["audio"].completion.mean.any()
+
+
+def test_a_taught_text_tower_lies_in_the_same_file(tmp_path, scorer):
+    model, config = scorer()
+    about = ScorerInfo(config, "clip:abc", "trained:run-7", "nouns-3")
+    words = {"ln_final.weight": torch.arange(4.0), "text_projection": torch.ones(2, 3)}
+    own = save_scorer(tmp_path / "own.safetensors", model, about, words)
+    plain = save_scorer(tmp_path / "plain.safetensors", model, about)
+    assert (own.own_text, plain.own_text) == (True, False)
+    assert own.scorer_id != plain.scorer_id, "the same numbers with other words are another scorer"
+    loaded, info = load_scorer(tmp_path / "own.safetensors")
+    assert info == own
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    found = load_text(tmp_path / "own.safetensors")
+    assert found.keys() == words.keys()
+    assert all(torch.equal(found[name], value) for name, value in words.items())
+    assert load_text(tmp_path / "plain.safetensors") == {}
 
 
 def test_audio_and_motion_abstain_until_trained(scorer):

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,8 +19,10 @@ from m2hf_core.errors import KnownError
 from m2hf_core.hub.manifest import get_preset
 from m2hf_core.model.checkpoint import load_scorer
 from m2hf_core.progress import Progress
-from m2hf_core.text.openclip import build_from, build_open_clip, read_description
-from m2hf_core.training.data.dataset import PairedData
+from m2hf_core.text.openclip import LoadedClip, build_from, build_open_clip, read_description
+from m2hf_core.text.tower import TextTower, open_text_tower
+from m2hf_core.training.data.dataset import PairedData, Split
+from m2hf_core.training.data.packing import in_its_words
 from m2hf_core.training.data.prepared import open_prepared
 from m2hf_core.training.recipes import settings_of
 from m2hf_core.training.run import train
@@ -136,6 +139,20 @@ def test_clip_learns_too(data: PairedData, tmp_path: Path, tune: str) -> None:
     assert any(name.startswith("visual.") for name in changed) == (tune == "all")
     assert not any("running_" in name for name in changed)
     assert (info.backbone == data.backbone) == (tune == "text")
+    assert info.own_text == (tune == "text")
+    if tune == "text":
+        _reads_by_its_own_words(data["val"], outcome.scorer, build_from(description, path, name="demo"))
+
+
+def _reads_by_its_own_words(split: Split, scorer: Path, taught: LoadedClip) -> None:
+    """The text tower in the scorer's file is the one that learnt, and an evaluation reads captions through it."""
+    tower = open_text_tower(get_preset("demo"), scorer=scorer)
+    wanted = TextTower(taught).encode(split.texts)
+    torch.testing.assert_close(tower.encode(split.texts).tokens, wanted.tokens)
+    fresh = in_its_words(split, get_preset("demo"), scorer).tokens
+    assert not np.allclose(fresh.rows, split.tokens.rows, atol=1e-2)
+    first = fresh.batch([0]).tokens[0]
+    torch.testing.assert_close(first, wanted.tokens[0, : len(first)], rtol=0, atol=2e-3)
 
 
 def test_other_weights_than_the_datas_are_refused(data: PairedData, tmp_path: Path) -> None:

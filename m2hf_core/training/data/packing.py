@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from m2hf_core.hub.manifest import Preset
 from m2hf_core.model.align import align_to_frames
+from m2hf_core.model.checkpoint import read_info
 from m2hf_core.progress import Progress
 from m2hf_core.records import Feature
-from m2hf_core.text.tower import BATCH, TextTower
-from m2hf_core.training.data.dataset import ClipBlock, ClipInfo, TokenStore
+from m2hf_core.text.tower import BATCH, TextTower, open_text_tower
+from m2hf_core.training.data.dataset import ClipBlock, ClipInfo, Split, TokenStore
 
 FRAME_STEP_S = 1.0
 
@@ -121,6 +124,19 @@ def pack_texts(tower: TextTower, texts: Iterable[str], progress: Progress | None
         np.cumsum(lengths).astype(np.int64),
         np.asarray(pooled, np.int64),
     )
+
+
+def in_its_words(split: Split, preset: Preset, scorer: Path, words: int | None = None) -> Split:
+    """The split as this scorer reads it: through its own text tower where the file holds one.
+
+    `words`: tokens a text may have, as the split was encoded. Raises `BadModelFile`, `ModelsMissing`.
+    """
+    if not read_info(scorer).own_text:
+        return split
+    tower = open_text_tower(preset, scorer=scorer)
+    if words is not None:
+        shorten(tower, words)
+    return replace(split, tokens=pack_texts(tower, split.texts))
 
 
 def shorten(tower: TextTower, words: int) -> None:
