@@ -79,7 +79,7 @@ def tiers(everything: bool, seed: int) -> list[Tier]:
     return [
         *chosen,
         Tier("window", f"gui and not faults and {NOT_HERE}", offscreen),
-        Tier("slow", f"slow and not gui and not faults and {NOT_HERE}", offscreen),
+        Tier("slow", f"slow and not gui and not faults and {NOT_HERE}", offscreen, parallel=True),
         Tier("faults, long", f"faults and {NOT_HERE}", faults, parallel=True),
         Tier("release", "release and not gpu", offscreen),
     ]
