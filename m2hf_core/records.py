@@ -205,6 +205,8 @@ class CaptionAnswer:
     """What is said in the clip itself: told beside the captions, not compared with them."""
     bank: int = 0
     """How many texts were compared."""
+    notes: tuple[str, ...] = ()
+    """What could not be taken into account, or was answered by other models than were chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ def caption_lines(answer: CaptionAnswer) -> Iterable[str]:
         yield f"{hit.rank:>3}  {hit.text}   ({' and '.join(hit.won_by)}; {hit.source})"
     for branch, reason in answer.abstained.items():
         yield f"{branch}: {reason}"
+    for note in answer.notes:
+        yield f"note: {note}"
 
 
 def table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> Iterable[str]:

@@ -60,7 +60,7 @@ def _hit_json(hit: SearchHit, explain: bool) -> Json:
 
 def captions_json(answer: CaptionAnswer) -> Json:
     """The document of `captions --json`."""
-    return {
+    document: Json = {
         "video": str(answer.video),
         "start_s": round(answer.start_s, 3),
         "end_s": round(answer.end_s, 3),
@@ -78,6 +78,9 @@ def captions_json(answer: CaptionAnswer) -> Json:
         "bank": answer.bank,
         "abstained": dict(answer.abstained),
     }
+    if answer.notes:
+        document["notes"] = list(answer.notes)
+    return document
 
 
 def _copy_json(copy: Copy) -> Json:

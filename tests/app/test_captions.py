@@ -172,3 +172,15 @@ def test_a_scorer_that_cannot_be_read_is_done_without(own) -> None:
         answer = CaptionSearch(open_searcher(library)).nearest(str(_path(own, "kitchen")))
     assert first_by("visual", answer) == "a green circle"
     assert "no trained scorer" in answer.abstained["audio"]
+    assert any("trained scorer is not used" in note for note in answer.notes)
+
+
+def test_lines_that_are_too_many_are_told(run, own, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.services.captions.MOST_LINES", 1)
+    target = _path(own, "sea")
+    said = run("captions", target, "-k", "1", "--data-dir", own)
+    assert (
+        "note: Of what is said in the library only the newest 1 of 3 spoken lines are compared." in said.out
+    )
+    notes = run("captions", target, "-k", "1", "--data-dir", own, "--json").json["notes"]
+    assert f"note: {notes[0]}" in said.out
