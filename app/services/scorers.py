@@ -21,7 +21,7 @@ FOLDER = "scorers"
 """Below the data folder; files are named by their scorer's id."""
 
 
-class WorseScorer(KnownError):
+class WorseScorer(KnownError):  # noqa: N818 - named as the failures in `errors` are
     """The test found it worse; it may be chosen all the same."""
 
 
