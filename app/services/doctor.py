@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from app.services.index_health import check_index
 from m2hf_core.config.paths import open_paths
 from m2hf_core.config.settings import Settings
-from m2hf_core.errors import KnownError
+from m2hf_core.errors import KnownError, ModelsMissing
 from m2hf_core.hub import get_preset, load_manifest, missing
 from m2hf_core.store import WriterLock, health, open_store
 from m2hf_core.text import load_nouns
 
 NEEDED_CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "aac", "mp3", "opus", "vorbis")
 ROOM_GB = 2.0
+GPU_SPEECH = "pip install 'm2hf-app[cuda-speech]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ def examine(data_dir: Path | None) -> list[Finding]:
         *_codecs(),
         *_packages(),
         *_weights(data_dir),
+        *_speech(data_dir),
         *_library(data_dir),
+        *_index(data_dir),
     ]
 
 
@@ -131,6 +135,34 @@ def _weights(data_dir: Path | None) -> Iterator[Finding]:
     )
 
 
+def _speech(data_dir: Path | None) -> Iterator[Finding]:
+    """Whether what listens really does: its runtime may want another CUDA than the one that is here."""
+    from m2hf_core.features.device import resolve_device
+    from m2hf_core.features.speech import open_speech
+
+    notices: list[str] = []
+    try:
+        settings = Settings.load(open_paths(data_dir))
+        preset = get_preset(str(settings.get("preset")))
+        device = resolve_device(str(settings.get("device")).split(",")[0])
+        speech = open_speech(preset, device, notices.append)
+        if speech is None:
+            return
+        try:
+            ran_on = speech.prove()
+        finally:
+            speech.close()
+    except ModelsMissing:  # said above, with what to do about it
+        return
+    except KnownError as error:
+        yield Finding("speech", False, error.sentence, error.hint)
+        return
+    where = "the graphics card" if ran_on == "cuda" else "the processor"
+    yield Finding("speech", True, f"the network ran on {where}")
+    for notice in notices:
+        yield Finding("speech", False, notice, GPU_SPEECH, needed=False)
+
+
 def _library(data_dir: Path | None) -> Iterator[Finding]:
     paths = open_paths(data_dir)
     if not paths.library_db.exists():
@@ -159,3 +191,15 @@ def _library(data_dir: Path | None) -> Iterator[Finding]:
                 yield Finding("repair", True, done, "m2hf-app index", needed=False)
     except KnownError as error:
         yield Finding("library", False, error.sentence, error.hint)
+
+
+def _index(data_dir: Path | None) -> Iterator[Finding]:
+    """Reads all of the search index, which costs a second per gigabyte or two."""
+    health = check_index(open_paths(data_dir).data / "index")
+    remedy = "It has been taken away and is made again when the library is opened: m2hf-app search WORDS"
+    if health.in_use:
+        remedy = "Close the program that uses this library and run m2hf-app doctor again."
+    for sentence in health.wrong:
+        yield Finding("search index", False, sentence, remedy)
+    if health.megabytes and not health.wrong:
+        yield Finding("search index", True, f"{health.megabytes} MB are as they were written")

@@ -25,7 +25,7 @@ from m2hf_core.hub.files import digest_of, extractor_fingerprint, require_genuin
 from m2hf_core.hub.manifest import Preset, load_manifest
 from m2hf_core.records import Line, Transcript, Word
 
-VERSION = 1
+VERSION = 2
 """Raised when the same weights would give other words: other gates, another detector of voices."""
 RATE = 16_000
 NETWORK = "model.bin"
@@ -81,6 +81,17 @@ class WhisperExtractor:
         """Start the process now and try the device, so that what is to be announced is announced before work begins."""
         with self._alone:
             self._running()
+
+    def prove(self) -> str:
+        """Run the network once; the device that could: "cpu" or "cuda". Raises `KnownError` as `transcribe` does."""
+        with self._alone:
+            try:
+                answer = self._running().ask({"do": "prove"})
+                self._lines(answer)
+            except BaseException:
+                self._end()
+                raise
+            return str(answer["device"])
 
     def close(self) -> None:
         """End the process and free its memory, once nobody uses it."""

@@ -74,6 +74,8 @@ class _Speech:
             case "open":
                 self._whisper = Whisper(Path(order["folder"]), order["device"], order["threads"])
                 return {"notices": self._take_notices()}
+            case "prove" if self._whisper:
+                return {"device": self._whisper.prove(), "notices": self._take_notices()}
             case "begin" if self._whisper:
                 self._listener = Listener(self._whisper)
                 return {}

@@ -36,6 +36,10 @@ VOICE = {
     "max_speech_duration_s": 28.0,  # Whisper looks at 30 s; longer speech is cut at its longest pause
     "speech_pad_ms": 200,
 }
+SURE = 0.75
+"""Of a voice, somewhere in it: speech that one understands reaches 0.97, rain that murmurs 0.62."""
+DETECTED = 512
+"""Samples per answer of the detector."""
 TEMPERATURES = (0.0, 0.4, 0.8)
 """A line that fails the gates is tried again with more freedom; more than twice costs more than it finds."""
 SURE_OF_LANGUAGE = 0.8
@@ -68,6 +72,11 @@ class Whisper:
                 raise
             self._give_up_card(str(error))
             return self._transcribe(samples, language)
+
+    def prove(self) -> str:
+        """Run the encoder once over silence; the device that could: "cpu" or "cuda". Raises what the runtime raises."""
+        _encode_silence(self._model)
+        return str(self._model.model.device)
 
     @property
     def on_card(self) -> bool:
@@ -113,7 +122,7 @@ class Whisper:
             index = int(device.partition(":")[2] or 0)
             offered = ctranslate2.get_supported_compute_types("cuda", index)
             model = self._open("cuda", index, "float16" if "float16" in offered else "int8")
-            model.encode(np.zeros((model.feature_extractor.mel_filters.shape[0], WAVES), np.float32))
+            _encode_silence(model)
         except (RuntimeError, ValueError, OSError) as error:
             self._announce(str(error))
             return None
@@ -163,6 +172,7 @@ class Listener:
         cut = len(stretch)
         if not last:
             voices, cut = _whole_voices(voices, cut)
+        voices = sure_of(stretch, voices)  # only now: of one that goes on, the surest part may be yet to come
         lines = self._recognise(stretch, voices) if voices else []
         self._held = [held[cut:].copy()]  # a view would keep what was worked off
         self._count -= cut
@@ -198,6 +208,21 @@ def find_voices(samples: Samples) -> list[Span]:
     return spans
 
 
+def sure_of(samples: Samples, voices: list[Span]) -> list[Span]:
+    """Those of the voices in which the detector is `SURE` somewhere; the others are sounds that resemble one."""
+    from faster_whisper.vad import get_vad_model
+
+    if not voices:
+        return []
+    padded = np.pad(samples, (0, -len(samples) % DETECTED))
+    certainty = np.asarray(get_vad_model()(padded)).reshape(-1)
+    return [
+        voice
+        for voice in voices
+        if certainty[voice["start"] // DETECTED : -(-voice["end"] // DETECTED)].max() >= SURE
+    ]
+
+
 def _whole_voices(voices: list[Span], length: int) -> tuple[list[Span], int]:
     """What of a stretch can be worked off, and where the next one begins: a voice that may go on waits for it."""
     if not voices or voices[-1]["end"] < length - TAIL:
@@ -217,6 +242,10 @@ def _line(segment: Any, begin_s: float) -> Line:
 
 def _time(seconds: float) -> float:
     return round(float(seconds), 3)
+
+
+def _encode_silence(model: Any) -> None:
+    model.encode(np.zeros((model.feature_extractor.mel_filters.shape[0], WAVES), np.float32))
 
 
 def _load_cublas() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 from tokenizers import decoders as token_decoders
 from tokenizers import models as token_models
+
+from m2hf_core.features.whisper import Whisper
 
 WIDTH, HEADS, POSITIONS, MELS = 64, 2, 448, 80
 # fmt: off
@@ -29,6 +33,28 @@ TEXT_TOKENS = 50257
 """What Whisper's own vocabulary has before its special tokens."""
 
 Spoken = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads_as_they_were() -> Iterator[None]:
+    """Making a network sets how many threads OpenMP gives this process, and torch's are the same ones.
+
+    The program makes it in a process that holds no torch; here both live together.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        opened = Whisper._open
+
+        def restoring(self: Whisper, *args: Any) -> Any:
+            torch = sys.modules.get("torch")
+            threads = torch.get_num_threads() if torch else 0
+            try:
+                return opened(self, *args)
+            finally:
+                if torch:
+                    torch.set_num_threads(threads)
+
+        patch.setattr(Whisper, "_open", restoring)
+        yield
 
 
 def token(name: str) -> str:

@@ -61,6 +61,7 @@ def test_a_video_is_heard_interrupted_lost_and_heard_again(extractor: WhisperExt
     assert seconds == sorted(seconds)
     assert seconds[-1] == pytest.approx(6.6, abs=0.1)
 
+    assert extractor.prove() == "cpu", "between two videos"
     music = [np.zeros(RATE, np.float32)] * 3
     assert extractor.transcribe(music, ignore).lines == (), "nothing of the last video is left"
 
@@ -167,7 +168,7 @@ def test_a_prepared_preset_opens_and_names_its_weights(prepared: Manifest) -> No
     assert speech is not None
     digest = prepared.weights["whisper-small-model"].sha256
     assert digest is not None
-    assert speech.fingerprint == f"speech:faster-whisper-small:{digest[:8]}:1"
+    assert speech.fingerprint == f"speech:faster-whisper-small:{digest[:8]}:2"
     assert "Metal" in notices[0]
     assert listeners() == [], "the process starts with the first video that needs it"
 
