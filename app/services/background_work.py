@@ -139,6 +139,8 @@ class Work:
                 self._working_at = time.monotonic()
                 self._now = self._supervisor.now or self._now
                 self._count_again = 0.0
+                if not self._queued:
+                    self._count()  # who reads that it is done shall not read that something waits
             else:
                 self._rest()
             self._trouble = None
@@ -239,7 +241,7 @@ class Work:
             return "working", ""
         if watched.scanning:
             return "scanning", ""
-        return "idle", watched.trouble
+        return ("paused", watched.trouble) if watched.trouble else ("idle", "")
 
     def _rate(self, done_s: float) -> float:
         """Seconds of video per second over the last two minutes of work."""

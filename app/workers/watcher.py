@@ -106,8 +106,10 @@ class Watcher:
                 except Interrupted:
                     return
                 except KnownError as error:
-                    # The database is busy or its disk full: that passes, and nothing was lost.
+                    # The database is busy or its disk full: that passes. What was not noted is found by looking.
                     self.watched.trouble = str(error)
+                    for root in self._roots.values():
+                        root.look_at = 0.0
                     self._over.wait(TROUBLE_S)
         finally:
             self.watched.scanning = False

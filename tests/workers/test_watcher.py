@@ -14,6 +14,8 @@ from app.workers import watcher as watching
 from app.workers.settling import Settling
 from app.workers.watcher import Watcher
 from m2hf_core.config.paths import Paths
+from m2hf_core.errors import DiskFull
+from m2hf_core.ingest.reconcile import reconcile
 from m2hf_core.store import Store, files, folders, open_store, wishes
 
 PATIENCE_S = 60.0
@@ -164,6 +166,26 @@ def test_folders_may_be_added_removed_and_asked_for_by_anybody(
     (root / "b" / "z.mp4").write_bytes(b"z" * 4000)
     until(lambda: "b/z.mp4" in names(store, root))
     assert "../other/y.mp4" not in names(store, root)
+
+
+def test_what_could_not_be_noted_is_found_afterwards(
+    store: Store, root: Path, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full while a file came: nobody will tell of that file again."""
+    monkeypatch.setattr(watching, "TROUBLE_S", 0.2)
+    failed: list[object] = []
+
+    def full(*args: object, only: object, **options: object) -> object:
+        if only is not None:
+            failed.append(only)
+            raise DiskFull("The disk is full.")
+        return reconcile(*args, only=only, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(watching, "reconcile", full)
+    (root / "b" / "late.mp4").write_bytes(b"late" * 3000)
+    until(lambda: "b/late.mp4" in names(store, root))
+    assert failed
+    until(lambda: not watcher.watched.trouble)
 
 
 def test_subtitles_beside_a_video_are_noticed(store: Store, root: Path) -> None:
