@@ -17,6 +17,7 @@ from app.services.bench_weights import write_random_weights
 from app.services.folders import resolve_folder
 from app.services.library import open_library
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
+from app.workers.parent import deaf_to_interrupts
 from app.workers.worker import PipeTo, worker_main
 from m2hf_core.config.paths import open_paths
 from m2hf_core.errors import KnownError, UsageError
@@ -171,7 +172,8 @@ def _measure(infos: Sequence[MediaInfo], config: WorkerConfig, store: Store, pro
     process = context.Process(target=worker_main, args=(there, config), name="m2hf-worker", daemon=True)
     progress.start("load models")
     measured, began = _Measured(), time.perf_counter()
-    process.start()
+    with deaf_to_interrupts():
+        process.start()
     there.close()
     try:
         first = pipe.recv()

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from app.services.caches import make_room, picture_of_moment
 from app.workers.errand import Brought, Errand, errand_main
+from app.workers.parent import deaf_to_interrupts
 from m2hf_core.config.paths import open_paths
 from m2hf_core.config.settings import Settings
 from m2hf_core.errors import KnownError, StoreError
@@ -202,7 +203,8 @@ class _Runner:
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
         self._process = context.Process(target=errand_main, args=(there,), name="m2hf-errands", daemon=True)
-        self._process.start()
+        with deaf_to_interrupts():
+            self._process.start()
         there.close()
 
     @property

@@ -1,9 +1,11 @@
-"""How a child process of ours learns that its parent is gone, without being able to look."""
+"""Between a process of ours and its children: they die with it, and Ctrl-C is its affair alone."""
 
 from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 PR_SET_PDEATHSIG = 1
 
@@ -14,3 +16,23 @@ def die_with_parent() -> None:
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Children that are started within do not hear Ctrl-C, from their first instruction on.
+
+    The terminal sends it to the whole group, and one that is still importing would write a traceback over the
+    parent's own words. Windows has no such mask: there a child is deaf once it runs.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # starting it within would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from app.workers.messages import Report, Task, WorkerConfig
-from app.workers.parent import die_with_parent
+from app.workers.parent import deaf_to_interrupts, die_with_parent
 from app.workers.worker import PipeTo, worker_main
 from m2hf_core.store.jobs import Lease
 
@@ -67,7 +67,8 @@ class WorkerProcess:
         here, there = context.Pipe()
         self.pipe: PipeTo = here
         self._process = context.Process(target=_begin, args=(there, config), name="m2hf-worker", daemon=True)
-        self._process.start()
+        with deaf_to_interrupts():
+            self._process.start()
         there.close()  # ours must be the only other end, or its death would not close the pipe
         self.number = number
         self.owner = f"process {os.getpid()}, worker {number}"
