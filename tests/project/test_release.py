@@ -1,4 +1,4 @@
-"""What a stranger gets: an environment that is really made, killed, repaired and recognised, and the wheel."""
+"""What a stranger gets first: an environment that is really made, killed, repaired and recognised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -146,42 +145,3 @@ def test_a_moved_environment_is_made_anew(toy: Toy, root: Path) -> None:
     toy.folder = moved
     assert "making it anew" in toy.ready().stdout
     assert toy.imports("toy")
-
-
-def test_the_wheel_holds_the_program_and_its_resources(root: Path, tmp_path: Path) -> None:
-    """Needs the package index, for the build backend, and pip, which the bootstrap's environment has."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(tmp_path),
-        str(root),
-    ]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = tmp_path.glob("m2hf_app-*.whl")
-    place = tmp_path / "unpacked"
-    with zipfile.ZipFile(wheel) as file:
-        file.extractall(place)
-        names = set(file.namelist())
-    resources = {p.relative_to(root / "resources") for p in (root / "resources").rglob("*") if p.is_file()}
-    assert resources
-    assert {f"m2hf_core/resources/{path.as_posix()}" for path in resources} <= names
-    assert {"app/cli/main.py", "m2hf_core/errors.py"} <= names
-    tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"app", "m2hf_core"}
-    question = "from m2hf_core.config.paths import resources_dir; print(resources_dir())"
-    environment = {**os.environ, "PYTHONPATH": str(place)}
-    told = subprocess.run(
-        [sys.executable, "-c", question],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-    )
-    assert Path(told.stdout.strip()) == place / "m2hf_core" / "resources"
