@@ -1,6 +1,6 @@
 """Freezes the program and wraps it for one system: `python installers/frozen/build.py deb`.
 
-Run by the Python of an environment that has the program and PyInstaller. Standard library only; every wrapping is a
+Run by the Python of an environment that has the program, its shipped extras and PyInstaller. Every wrapping is a
 function of the frozen folder, so that the three systems ship the same files.
 """
 
@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
+from contents import Piece, pieces
 from debian import build_deb
 from notices import write_notices
+from packaging.requirements import Requirement
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 NAME = "m2hf-app"
+SHIPPED_EXTRAS = ("gui", "ann", "ocr", "export", "serve")
 
 
 def freeze(out: Path) -> Path:
@@ -36,9 +42,23 @@ def freeze(out: Path) -> Path:
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
     command += ["--distpath", str(out / "dist"), "--workpath", str(out / "work"), str(HERE / "m2hf-app.spec")]
     subprocess.run(command, env=environment, check=True)
-    folder = out / "dist" / NAME
-    write_notices(folder / "licences")
-    return folder
+    return out / "dist" / NAME
+
+
+def unmet() -> list[str]:
+    """Requirements of the program and of what is shipped with it that this environment does not meet."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *(text for extra in SHIPPED_EXTRAS for text in extras[extra])]
+    found = {re.sub(r"[-_.]+", "-", one.name).lower(): one.version for one in distributions()}
+
+    def met(requirement: Requirement) -> bool:
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            return True
+        here = found.get(re.sub(r"[-_.]+", "-", requirement.name).lower())
+        return here is not None and requirement.specifier.contains(here, prereleases=True)
+
+    return [text for text in wanted if not met(Requirement(text))]
 
 
 def appimage(folder: Path, out: Path) -> Path:
@@ -47,7 +67,7 @@ def appimage(folder: Path, out: Path) -> Path:
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(folder, root / "opt" / NAME, symlinks=True)
     shutil.copy2(HERE / "linux" / "m2hf-app.desktop", root / "m2hf-app.desktop")
-    shutil.copy2(HERE.parents[1] / "resources" / "icons" / "app.svg", root / "m2hf-app.svg")
+    shutil.copy2(ROOT / "resources" / "icons" / "app.svg", root / "m2hf-app.svg")
     shutil.copy2(HERE / "linux" / "AppRun", root / "AppRun")
     (root / "AppRun").chmod(0o755)
     target = out / f"{NAME}-{version(NAME)}-{os.uname().machine}.AppImage"
@@ -74,7 +94,12 @@ def dmg(folder: Path, out: Path) -> Path:
 
 def deb(folder: Path, out: Path) -> Path:
     """Debian and its relatives, zstd-compressed."""
-    return build_deb(folder, out, HERE / "linux", HERE.parents[1] / "resources" / "icons" / "app.svg")
+    return build_deb(folder, out, HERE / "linux", ROOT / "resources" / "icons" / "app.svg", listed(out))
+
+
+def listed(out: Path) -> list[Piece]:
+    """What the last freeze took, and whose it is."""
+    return pieces(out / "work" / NAME, ROOT)
 
 
 WRAPPERS: dict[str, Callable[[Path, Path], Path]] = {
@@ -95,10 +120,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    if not args.keep and (missing := unmet()):
+        print(
+            f"Not built: this environment lacks {', '.join(missing)}; README.md says how to make one.",
+            file=sys.stderr,
+        )
+        return 1
     try:
         folder = out / "dist" / NAME if args.keep else freeze(out)
+        if not args.keep:
+            write_notices(folder / "licences", folder, listed(out))
         target = folder if args.kind == "folder" else WRAPPERS[args.kind](folder, out)
-    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+    except (subprocess.CalledProcessError, FileNotFoundError, LookupError) as error:
         print(f"Not built: {error}", file=sys.stderr)
         return 1
     print(

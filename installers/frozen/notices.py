@@ -1,23 +1,27 @@
 """What a frozen build owes to others: the licence list, every licence text that came along, and an SBOM.
 
-The whole is GPL-3.0-or-later, since PyAV's wheel brings x264 and x265; our own source stays Apache-2.0.
+All of it is made from what really lies in the folder. The whole is GPL-3.0-or-later, since PyAV's wheel brings x264
+and x265; our own source stays Apache-2.0.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 import shutil
-from collections.abc import Iterator
-from importlib.metadata import Distribution, distribution
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, distribution, version
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
+from contents import INTERNAL, OWN, PYTHON, SYSTEM, Piece
 
 PROGRAM = "m2hf-app"
-SHIPPED_EXTRAS = ("gui", "ann")
 GPL_TEXTS = (Path("/usr/share/common-licenses/GPL-3"), Path(__file__).with_name("GPL-3"))
 COPYRIGHT = """\
 M2HF-app, frozen build
@@ -29,33 +33,57 @@ therefore distributed under the GNU General Public License, version 3 or later
 (file GPL-3, beside this one). Qt is used under the LGPL 3: its libraries lie in
 this folder as separate files and may be replaced.
 
+NVIDIA's CUDA libraries, where they are inside, are no free software: they come
+under NVIDIA's own licence, which is in the folders nvidia-*.
+
 Every other component keeps its own licence: see COMPONENTS.md and the folders
 beside it. sbom.json lists the same for machines (CycloneDX 1.5).
 """
 
 
-def shipped() -> list[Distribution]:
-    """The program's distribution and everything that it requires here, by name."""
-    found: dict[str, Distribution] = {}
-    waiting = [(PROGRAM, extra) for extra in ("", *SHIPPED_EXTRAS)]
-    seen = set(waiting)
-    while waiting:
-        name, extra = waiting.pop()
-        this = distribution(name)
-        found[_plain(name)] = this
-        for text in this.requires or ():
-            needed = Requirement(text)
-            if needed.marker is not None and not needed.marker.evaluate({"extra": extra}):
-                continue
-            for wanted in (_plain(needed.name), ""), *((_plain(needed.name), e) for e in needed.extras):
-                if wanted not in seen:
-                    seen.add(wanted)
-                    waiting.append(wanted)
-    return [found[name] for name in sorted(found)]
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Something of somebody else that is inside."""
+
+    name: str
+    version: str
+    licence: str
+    purl: str
+    texts: tuple[Path, ...]
+    files: list[Path] = field(default_factory=list)
+    """Its files in the folder; none when it consists of modules in the archive only."""
 
 
-def write_notices(target: Path) -> None:
-    """Fill `target`. Raises `FileNotFoundError` where the GPL's text is not on the building machine."""
+def components(folder: Path, pieces: Sequence[Piece]) -> list[Component]:
+    """What is inside `folder`, by name. Raises `LookupError` for a file that no list of the build names."""
+    inside = folder / INTERNAL
+    found: dict[tuple[str, str], Component] = {}
+    named = set()
+    for piece in pieces:
+        file = inside / piece.place
+        if piece.place and not file.exists():
+            continue  # taken out again for this wrapping
+        named.add(file)
+        if piece.kind == OWN:
+            continue
+        key = (piece.kind, piece.owner)
+        if key not in found:
+            found[key] = _component(piece)
+        if piece.place:
+            found[key].files.append(file)
+    strangers = [
+        path for path in inside.rglob("*") if path.is_file() and not path.is_symlink() and path not in named
+    ]
+    if strangers:
+        raise LookupError(f"no list of the build names {strangers[0]}")
+    return sorted(found.values(), key=lambda component: component.name.lower())
+
+
+def write_notices(target: Path, folder: Path, pieces: Sequence[Piece]) -> None:
+    """Fill `target` with what the contents of `folder` ask for.
+
+    Raises `FileNotFoundError` where the GPL's text is not on the building machine.
+    """
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     gpl = next((path for path in GPL_TEXTS if path.is_file()), None)
@@ -64,22 +92,57 @@ def write_notices(target: Path) -> None:
     shutil.copyfile(gpl, target / "GPL-3")
     shutil.copyfile(Path(__file__).resolve().parents[2] / "LICENSE", target / "LICENSE")
     (target / "COPYRIGHT").write_text(COPYRIGHT)
-    components = shipped()
-    for component in components:
-        for number, text in enumerate(licence_files(component)):
-            place = target / _plain(component.name) / f"{number:02}-{text.name}"
+    listed = components(folder, pieces)
+    for component in listed:
+        for number, text in enumerate(component.texts):
+            place = target / component.name / f"{number:02}-{text.name}"
             place.parent.mkdir(exist_ok=True)
             shutil.copyfile(text, place)
-    rows = [f"| {c.name} | {c.version} | {licence_of(c)} |" for c in components]
+    rows = [f"| {c.name} | {c.version} | {c.licence} |" for c in listed]
     (target / "COMPONENTS.md").write_text(
-        "\n".join(["# Components", "", "| component | version | licence |", "|---|---|---|", *rows, ""])
+        "\n".join(["# Components", "", "| component | version | licence |", "|---|---|---|", *rows, ""]),
+        encoding="utf-8",
     )
-    (target / "sbom.json").write_text(json.dumps(sbom(components), indent=1))
+    (target / "sbom.json").write_text(json.dumps(sbom(listed), indent=1), encoding="utf-8")
 
 
-def licence_of(component: Distribution) -> str:
+def sbom(listed: Sequence[Component]) -> dict[str, Any]:
+    """CycloneDX 1.5: an entry per component, and one per shared library that a wheel brought along."""
+    entries: list[dict[str, Any]] = []
+    for component in listed:
+        entries.append(
+            {
+                "type": "library",
+                "bom-ref": component.purl,
+                "name": component.name,
+                "version": component.version,
+                "purl": component.purl,
+                "licenses": [{"license": {"name": component.licence}}],
+            }
+        )
+        for library in _brought_along(component):
+            digest = hashlib.sha256(library.read_bytes()).hexdigest()
+            entries.append(
+                {
+                    "type": "library",
+                    "bom-ref": f"{component.purl}#{library.parent.name}/{library.name}",
+                    "name": library.name,
+                    "hashes": [{"alg": "SHA-256", "content": digest}],
+                }
+            )
+    program = {"type": "application", "name": PROGRAM, "version": version(PROGRAM)}
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
+        "metadata": {"component": program},
+        "components": entries,
+    }
+
+
+def licence_of(one: Distribution) -> str:
     """What its metadata says: the expression, else the classifiers, else the first line of its licence field."""
-    meta = component.metadata
+    meta = one.metadata
     if expression := meta.get("License-Expression"):
         return str(expression)
     names = [
@@ -88,52 +151,43 @@ def licence_of(component: Distribution) -> str:
     if names:
         return ", ".join(names)
     stated = str(meta.get("License") or "").strip().splitlines()
-    return stated[0][:80] if stated else "not stated"
+    return stated[0][:80] if stated else "see its licence file" if any(licence_files(one)) else "not stated"
 
 
-def licence_files(component: Distribution) -> Iterator[Path]:
+def licence_files(one: Distribution) -> Iterator[Path]:
     """Licence, copying and notice files of a distribution that are really there."""
-    for file in component.files or ():
+    for file in one.files or ():
         if re.match(r"(licen[cs]e|copying|notice|authors)", file.name, re.IGNORECASE):
-            place = Path(str(component.locate_file(file)))
+            place = Path(str(one.locate_file(file)))
             if place.is_file() and place.suffix not in {".py", ".pyc", ".so"}:
                 yield place
 
 
-def sbom(components: list[Distribution]) -> dict[str, Any]:
-    """CycloneDX 1.5: a component per distribution, and one per shared library that a wheel brought along."""
-    entries: list[dict[str, Any]] = []
-    for component in components:
-        purl = f"pkg:pypi/{_plain(component.name)}@{component.version}"
-        entries.append(
-            {
-                "type": "library",
-                "bom-ref": purl,
-                "name": component.name,
-                "version": component.version,
-                "purl": purl,
-                "licenses": [{"license": {"name": licence_of(component)}}],
-            }
-        )
-        for library in _bundled(component):
-            digest = hashlib.sha256(library.read_bytes()).hexdigest()
-            entries.append(
-                {
-                    "type": "library",
-                    "bom-ref": f"{purl}#{library.name}",
-                    "name": library.name,
-                    "hashes": [{"alg": "SHA-256", "content": digest}],
-                }
-            )
-    return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": entries}
+def _component(piece: Piece) -> Component:
+    if piece.kind == PYTHON:
+        text = Path(sys.base_prefix, "lib", f"python3.{sys.version_info.minor}", "LICENSE.txt")
+        number = platform.python_version()
+        texts = (text,) if text.is_file() else ()
+        return Component("Python", number, "PSF-2.0", f"pkg:generic/python@{number}", texts)
+    if piece.kind == SYSTEM:
+        return _system_component(piece.owner)
+    one = distribution(piece.owner)
+    plain = re.sub(r"[-_.]+", "-", one.name).lower()
+    purl = f"pkg:pypi/{plain}@{one.version}"
+    return Component(plain, one.version, licence_of(one), purl, tuple(licence_files(one)))
 
 
-def _bundled(component: Distribution) -> Iterator[Path]:
+def _system_component(name: str) -> Component:
+    """A library of the building machine's system, which a wrapping without a package manager takes along."""
+    text = Path("/usr/share/doc", name, "copyright")
+    if not text.is_file():
+        return Component(name, "", "the system's", f"pkg:generic/{name}", ())
+    asked = ["/usr/bin/dpkg-query", "--show", "--showformat=${Version}\n", name]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    number = done.stdout.splitlines()[0]
+    return Component(name, number, "see its copyright file", f"pkg:deb/debian/{name}@{number}", (text,))
+
+
+def _brought_along(component: Component) -> Iterator[Path]:
     """Shared libraries in a wheel's `*.libs` folder: copies of other projects' work."""
-    for file in component.files or ():
-        if file.parts and file.parts[0].endswith(".libs") and ".so" in file.name:
-            yield Path(str(component.locate_file(file)))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    yield from (f for f in component.files if f.parent.name.endswith(".libs") and ".so" in f.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import configparser
+import hashlib
+import importlib
 import json
 import plistlib
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import sys
 from importlib.metadata import distribution, version
 from pathlib import Path
+from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
@@ -19,12 +22,24 @@ ROOT = Path(__file__).resolve().parents[2]
 FROZEN = ROOT / "installers" / "frozen"
 
 
-@pytest.fixture
-def notices(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(FROZEN))
-    import notices
+SYSTEM_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/libz.so.1")
 
-    return notices
+on_debian = pytest.mark.skipif(
+    not (SYSTEM_LIBRARY.is_file() and Path("/usr/share/common-licenses/GPL-3").is_file()),
+    reason="Debian's libraries and licence texts are not here",
+)
+
+
+@pytest.fixture
+def notices(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FROZEN))
+    return importlib.import_module("notices")
+
+
+@pytest.fixture
+def contents(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FROZEN))
+    return importlib.import_module("contents")
 
 
 def test_the_recipe_names_files_that_are_there() -> None:
@@ -75,34 +90,81 @@ def test_the_windows_script_refers_to_what_the_recipe_makes() -> None:
     assert sections == ["[Setup]", "[Files]", "[Icons]", "[Tasks]", "[Registry]", "[Run]", "[Code]"]
 
 
-def test_every_required_distribution_is_listed_with_a_licence(notices) -> None:
-    listed = {item.name: item for item in notices.shipped()}
-    assert {"m2hf-app", "torch", "av", "SQLAlchemy"} <= set(listed)
-    assert "pytest" not in listed
-    assert listed["torch"].version == version("torch")
-    unknown = [name for name, item in listed.items() if not notices.licence_of(item)]
-    assert unknown == []
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A build as PyInstaller leaves it: its lists, and a folder with one file of each owner."""
+    (x264,) = (file for file in distribution("av").files or () if file.name.startswith("libx264"))
+    taken = {
+        f"av.libs/{x264.name}": (Path(str(x264.locate())), "BINARY"),
+        "lib-dynload/json.py": (Path(json.__file__), "DATA"),
+        "m2hf_core/resources/models.json": (ROOT / "resources" / "models.json", "DATA"),
+        SYSTEM_LIBRARY.name: (SYSTEM_LIBRARY, "BINARY"),
+    }
+    inside, work = tmp_path / "dist" / "_internal", tmp_path / "work"
+    work.mkdir()
+    for place, (source, _) in taken.items():
+        (inside / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, inside / place)
+    rows = [(place, str(source), kind) for place, (source, kind) in taken.items()]
+    rows.append(("libx264.so", f"av.libs/{x264.name}", "SYMLINK"))
+    (inside / "libx264.so").symlink_to(f"av.libs/{x264.name}")
+    module = str(distribution("torch").locate_file("torch/version.py"))
+    (work / "COLLECT-00.toc").write_text(repr((rows, None)))
+    (work / "PYZ-00.toc").write_text(
+        repr(("PYZ", [("torch.version", module, "PYMODULE"), ("a", "-", "PYMODULE")]))
+    )
+    (work / "PKG-00.toc").write_text(repr([("pyi-contents-directory _internal", "", "OPTION")]))
+    return tmp_path
 
 
-def test_the_sbom_holds_x264_with_its_digest(notices) -> None:
-    document = json.loads(json.dumps(notices.sbom([distribution("av")])))
-    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
-    references = [component["bom-ref"] for component in document["components"]]
-    assert len(references) == len(set(references))
-    (x264,) = [c for c in document["components"] if c["name"].startswith("libx264")]
-    assert len(x264["hashes"][0]["content"]) == 64
+@on_debian
+def test_every_file_has_an_owner(made: Path, contents: ModuleType) -> None:
+    owners = {piece.place: (piece.kind, piece.owner) for piece in contents.pieces(made / "work", ROOT)}
+    assert owners.pop("") == ("distribution", "torch")
+    assert owners.pop("lib-dynload/json.py") == ("Python", "Python")
+    assert owners.pop("m2hf_core/resources/models.json") == ("the program", "the program")
+    assert owners.pop(SYSTEM_LIBRARY.name) == ("system", "zlib1g")
+    assert list(owners.values()) == [("distribution", "av")]
 
 
-@pytest.mark.skipif(
-    not Path("/usr/share/common-licenses/GPL-3").is_file(), reason="the GPL's text is not here"
-)
-def test_notices_carry_the_licence_texts(notices, tmp_path: Path) -> None:
-    notices.write_notices(tmp_path / "licences")
-    folder = tmp_path / "licences"
+@on_debian
+def test_a_file_of_nobody_stops_the_build(made: Path, contents: ModuleType, notices: ModuleType) -> None:
+    pieces = contents.pieces(made / "work", ROOT)
+    (made / "dist" / "_internal" / "stray.so").touch()
+    with pytest.raises(LookupError, match=r"stray\.so"):
+        notices.components(made / "dist", pieces)
+
+
+@on_debian
+def test_notices_and_sbom_are_of_what_is_inside(
+    made: Path, contents: ModuleType, notices: ModuleType
+) -> None:
+    pieces = contents.pieces(made / "work", ROOT)
+    folder = made / "dist" / "licences"
+    notices.write_notices(folder, made / "dist", pieces)
     assert "GNU GENERAL PUBLIC LICENSE" in (folder / "GPL-3").read_text()
     assert "Apache License" in (folder / "LICENSE").read_text()
     assert list((folder / "torch").iterdir())
-    assert f"| torch | {version('torch')} |" in (folder / "COMPONENTS.md").read_text()
+    assert list((folder / "zlib1g").iterdir())
+    table = (folder / "COMPONENTS.md").read_text()
+    assert f"| torch | {version('torch')} | BSD" in table
+    assert "numpy" not in table, "is installed, and not inside"
+    document = json.loads((folder / "sbom.json").read_text())
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    references = [component["bom-ref"] for component in document["components"]]
+    assert len(references) == len(set(references)) == 5
+    (x264,) = [c for c in document["components"] if c["name"].startswith("libx264")]
+    (file,) = (made / "dist" / "_internal" / "av.libs").iterdir()
+    assert x264["hashes"][0]["content"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@on_debian
+def test_what_a_wrapping_takes_out_is_not_listed(
+    made: Path, contents: ModuleType, notices: ModuleType
+) -> None:
+    pieces = contents.pieces(made / "work", ROOT)
+    (made / "dist" / "_internal" / SYSTEM_LIBRARY.name).unlink()
+    assert [one.name for one in notices.components(made / "dist", pieces)] == ["av", "Python", "torch"]
 
 
 def test_a_missing_tool_is_named(tmp_path: Path) -> None:
