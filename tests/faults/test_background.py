@@ -59,7 +59,6 @@ def test_it_takes_in_what_comes_pauses_in_the_middle_and_ends(campaign, backgrou
     assert campaign.check(4) == (4, 0)
 
 
-@pytest.mark.slow  # once, beside other tests, another file was first: kept from the short run until that is clear
 def test_what_the_owner_looks_at_goes_first(campaign, background: Background) -> None:
     campaign.clips(1)
     campaign.index()
