@@ -70,9 +70,7 @@ def open_scorer(store: Store, preset: str, backbone: str, width: int) -> tuple[A
     config = info.config
     widths = (config.audio_width, config.motion_width)
     words_from = path if info.own_text else None
-    return Answering(
-        scorer, info.active_branches(scorer), info.scorer_id, info.state, widths, words_from
-    ), ""
+    return Answering(scorer, info.active_branches(scorer), info.scorer_id, info.state, widths, words_from), ""
 
 
 def segment_folder(
