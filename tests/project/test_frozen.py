@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import gzip
 import hashlib
 import importlib
 import json
@@ -34,6 +35,12 @@ on_debian = pytest.mark.skipif(
 def notices(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FROZEN))
     return importlib.import_module("notices")
+
+
+@pytest.fixture
+def debian(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FROZEN))
+    return importlib.import_module("debian")
 
 
 @pytest.fixture
@@ -165,6 +172,46 @@ def test_what_a_wrapping_takes_out_is_not_listed(
     pieces = contents.pieces(made / "work", ROOT)
     (made / "dist" / "_internal" / SYSTEM_LIBRARY.name).unlink()
     assert [one.name for one in notices.components(made / "dist", pieces)] == ["av", "Python", "torch"]
+
+
+@on_debian
+@pytest.mark.skipif(shutil.which("dpkg-shlibdeps") is None, reason="Debian's dpkg-dev is not here")
+def test_the_debian_package_gives_the_system_its_libraries_back(
+    made: Path, contents: ModuleType, debian: ModuleType
+) -> None:
+    """A package of a program that is /bin/true, beside PyAV's library and one of the system's."""
+    pieces = contents.pieces(made / "work", ROOT)
+    folder = made / "dist"
+    shutil.copyfile("/bin/true", folder / "m2hf-app")
+    (folder / "m2hf-app").chmod(0o755)
+    icon = ROOT / "resources" / "icons" / "app.svg"
+    package = debian.build_deb(folder, made, FROZEN / "linux", icon, pieces)
+    place = made / "unpacked"
+    subprocess.run(["dpkg-deb", "-R", str(package), str(place)], check=True)
+    assert not (place / "opt" / "m2hf-app" / "_internal" / SYSTEM_LIBRARY.name).exists()
+    assert (folder / "_internal" / SYSTEM_LIBRARY.name).exists(), "the folder itself stays whole"
+    assert (place / "usr" / "bin" / "m2hf-app").resolve() == place / "opt" / "m2hf-app" / "m2hf-app"
+    subprocess.run([place / "usr" / "bin" / "m2hf-app"], check=True)
+    control = dict(
+        line.split(": ", 1)
+        for line in (place / "DEBIAN" / "control").read_text().splitlines()
+        if ": " in line
+    )
+    assert control["Version"] == version("m2hf-app")
+    assert "libc6 (>= " in control["Depends"]
+    assert "libegl1" in control["Depends"].split(", ")
+    subprocess.run(
+        ["md5sum", "--check", "--strict", "--quiet", "DEBIAN/md5sums"],
+        cwd=place,
+        check=True,
+        stdout=sys.stderr,
+    )
+    sums = (place / "DEBIAN" / "md5sums").read_text().splitlines()
+    files = [file for file in place.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert len(sums) == len(files) - 2, "all but control and the sums themselves"
+    assert "zlib1g" not in (place / "opt" / "m2hf-app" / "licences" / "COMPONENTS.md").read_text()
+    with gzip.open(place / "usr" / "share" / "man" / "man1" / "m2hf-app.1.gz") as manual:
+        assert manual.readline().startswith(b".TH M2HF-APP")
 
 
 def test_a_missing_tool_is_named(tmp_path: Path) -> None:
