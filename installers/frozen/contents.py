@@ -66,12 +66,11 @@ def _triples(item: object) -> Iterator[tuple[str, str, str]]:
 @functools.cache
 def _owners() -> dict[str, str]:
     """Every file of every distribution here -> the distribution's name."""
-    return {
-        os.path.normpath(os.path.join(root, file)): one.name
-        for one in distributions()
-        for root in [os.path.realpath(str(one.locate_file("")))]
-        for file in one.files or ()
-    }
+    found = {}
+    for one in distributions():
+        name, root = one.name, os.path.realpath(str(one.locate_file("")))  # each is read anew when asked for
+        found.update({os.path.normpath(os.path.join(root, file)): name for file in one.files or ()})
+    return found
 
 
 def _owner(source: Path, work: Path, project: Path) -> tuple[str, str]:
