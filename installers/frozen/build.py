@@ -87,6 +87,7 @@ def inno(folder: Path, out: Path) -> Path:
 def dmg(folder: Path, out: Path) -> Path:
     """macOS, an image with the application bundle beside a link to Applications."""
     bundle = folder.parent / "M2HF-app.app"
+    shutil.copytree(folder / "licences", bundle / "Contents" / "Resources" / "licences", dirs_exist_ok=True)
     target = out / f"{NAME}-{version(NAME)}.dmg"
     subprocess.run(["/bin/bash", str(HERE / "macos" / "make_dmg.sh"), str(bundle), str(target)], check=True)
     return target

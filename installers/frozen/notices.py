@@ -22,7 +22,6 @@ from typing import Any
 from contents import INTERNAL, OWN, PYTHON, SYSTEM, Piece
 
 PROGRAM = "m2hf-app"
-GPL_TEXTS = (Path("/usr/share/common-licenses/GPL-3"), Path(__file__).with_name("GPL-3"))
 COPYRIGHT = """\
 M2HF-app, frozen build
 
@@ -80,16 +79,10 @@ def components(folder: Path, pieces: Sequence[Piece]) -> list[Component]:
 
 
 def write_notices(target: Path, folder: Path, pieces: Sequence[Piece]) -> None:
-    """Fill `target` with what the contents of `folder` ask for.
-
-    Raises `FileNotFoundError` where the GPL's text is not on the building machine.
-    """
+    """Fill `target` with what the contents of `folder` ask for."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    gpl = next((path for path in GPL_TEXTS if path.is_file()), None)
-    if gpl is None:
-        raise FileNotFoundError(f"the GPL's text is in none of {', '.join(map(str, GPL_TEXTS))}")
-    shutil.copyfile(gpl, target / "GPL-3")
+    shutil.copyfile(Path(__file__).with_name("GPL-3"), target / "GPL-3")
     shutil.copyfile(Path(__file__).resolve().parents[2] / "LICENSE", target / "LICENSE")
     (target / "COPYRIGHT").write_text(COPYRIGHT)
     listed = components(folder, pieces)
@@ -165,9 +158,11 @@ def licence_files(one: Distribution) -> Iterator[Path]:
 
 def _component(piece: Piece) -> Component:
     if piece.kind == PYTHON:
-        text = Path(sys.base_prefix, "lib", f"python3.{sys.version_info.minor}", "LICENSE.txt")
         number = platform.python_version()
-        texts = (text,) if text.is_file() else ()
+        library = Path(sys.base_prefix, "lib", f"python3.{sys.version_info.minor}")
+        texts = tuple(
+            text for text in (library / "LICENSE.txt", Path(sys.base_prefix, "LICENSE.txt")) if text.is_file()
+        )
         return Component("Python", number, "PSF-2.0", f"pkg:generic/python@{number}", texts)
     if piece.kind == SYSTEM:
         return _system_component(piece.owner)

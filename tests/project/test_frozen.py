@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import importlib
 import json
+import os
 import plistlib
 import shutil
 import subprocess
@@ -25,10 +26,7 @@ FROZEN = ROOT / "installers" / "frozen"
 
 SYSTEM_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/libz.so.1")
 
-on_debian = pytest.mark.skipif(
-    not (SYSTEM_LIBRARY.is_file() and Path("/usr/share/common-licenses/GPL-3").is_file()),
-    reason="Debian's libraries and licence texts are not here",
-)
+on_debian = pytest.mark.skipif(not SYSTEM_LIBRARY.is_file(), reason="Debian's libraries are not here")
 
 
 @pytest.fixture
@@ -41,6 +39,12 @@ def notices(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def debian(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(FROZEN))
     return importlib.import_module("debian")
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FROZEN))
+    return importlib.import_module("build")
 
 
 @pytest.fixture
@@ -212,6 +216,25 @@ def test_the_debian_package_gives_the_system_its_libraries_back(
     assert "zlib1g" not in (place / "opt" / "m2hf-app" / "licences" / "COMPONENTS.md").read_text()
     with gzip.open(place / "usr" / "share" / "man" / "man1" / "m2hf-app.1.gz") as manual:
         assert manual.readline().startswith(b".TH M2HF-APP")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux alone")
+def test_the_appimages_folder_starts_the_program(
+    made: Path, monkeypatch: pytest.MonkeyPatch, build: ModuleType
+) -> None:
+    """In place of appimagetool, which is not here, a program that starts what it was given."""
+    shutil.copyfile("/bin/echo", made / "dist" / "m2hf-app")
+    (made / "dist" / "m2hf-app").chmod(0o755)
+    tools = made / "tools"
+    tools.mkdir()
+    (tools / "appimagetool").write_text('#!/bin/sh\n"$3/AppRun" search "two words" > "$4"\n')
+    (tools / "appimagetool").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    image = build.appimage(made / "dist", made)
+    assert image.read_text() == "search two words\n"
+    entry = (made / "AppDir" / "m2hf-app.desktop").read_text()
+    (icon,) = (line.partition("=")[2] for line in entry.splitlines() if line.startswith("Icon="))
+    assert (made / "AppDir" / f"{icon}.svg").is_file()
 
 
 def test_a_missing_tool_is_named(tmp_path: Path) -> None:
