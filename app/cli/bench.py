@@ -74,7 +74,7 @@ def add(subparsers: Subparsers) -> None:
     searching.add_argument(
         "--dir",
         type=Path,
-        help="where the galleries lie meanwhile: 5 GB for 100,000 clips (default: temporary)",
+        help="where galleries are made and stay for the next time, 5 GB for 100,000 clips (default: removed after)",
     )
     searching.set_defaults(run=run_search)
 

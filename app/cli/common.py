@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app.cli.interrupts import stopped_by
 from m2hf_core.progress import Progress, Snapshot
 
 LOOK_EVERY_S = 0.1
@@ -57,16 +58,22 @@ def say(text: str) -> None:
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
-    """A `Progress` whose state is drawn on stderr ten times a second, if that is a terminal."""
+    """A `Progress` whose state is drawn on stderr ten times a second, if that is a terminal; Ctrl-C cancels it."""
     progress = Progress()
-    if not sys.stderr.isatty():
+    with stopped_by("SIGINT", progress=progress), _drawn(progress):
         yield progress
+
+
+@contextmanager
+def _drawn(progress: Progress) -> Iterator[None]:
+    if not sys.stderr.isatty():
+        yield
         return
     over = threading.Event()
     drawer = threading.Thread(target=_draw, args=(progress, over), name="progress", daemon=True)
     drawer.start()
     try:
-        yield progress
+        yield
     finally:
         over.set()
         drawer.join()

@@ -14,14 +14,19 @@ from m2hf_core.errors import KnownError
 def add(subparsers: Subparsers) -> None:
     command = add_command(subparsers, "gui", "open the window", "m2hf-app gui")
     command.add_argument("--preset", help="search and index with this preset (default: the setting)")
+    command.add_argument(
+        "--tray",
+        action="store_true",
+        help="begin as an icon in the tray, where there is one, without a window",
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    return show(args.data_dir, preset=args.preset)
+    return show(args.data_dir, preset=args.preset, hidden=getattr(args, "tray", False))
 
 
-def show(data_dir: Path | None, *, preset: str | None = None) -> int:
+def show(data_dir: Path | None, *, preset: str | None = None, hidden: bool = False) -> int:
     """Open the window on a library until it is closed. Raises `KnownError` where there is no screen or no Qt."""
     if not has_screen():
         raise KnownError(
@@ -35,7 +40,7 @@ def show(data_dir: Path | None, *, preset: str | None = None) -> int:
             f"The window cannot open: {error}.",
             "Install the window's libraries with: pip install 'm2hf-app[gui]'; the commands work without them.",
         ) from error
-    return open_window(data_dir, preset=preset)
+    return open_window(data_dir, preset=preset, hidden=hidden)
 
 
 def has_screen() -> bool:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.cli.common import (
@@ -22,6 +18,7 @@ from app.cli.common import (
     shown_progress,
     write,
 )
+from app.cli.interrupts import stopped_by
 
 if TYPE_CHECKING:
     from app.services.background import Background, BackgroundSnapshot
@@ -50,7 +47,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with _ended_politely():
+    with stopped_by("SIGTERM", "SIGHUP"):  # a shutdown or a closed terminal blames no file either
         return _watch(args) if args.watch else _index(args)
 
 
@@ -132,22 +129,3 @@ def _line(now: BackgroundSnapshot) -> str:
     if now.eta_s is not None:
         parts.append(f"{clock(now.eta_s)} left")
     return "   ".join(parts)
-
-
-@contextmanager
-def _ended_politely() -> Iterator[None]:
-    """A shutdown or a closed terminal ends the run as Ctrl-C does, so that no file is blamed for it."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    try:
-        before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
-    except ValueError:  # not the main thread: whoever called us handles signals
-        before = {}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)

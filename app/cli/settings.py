@@ -40,15 +40,14 @@ def run_get(args: argparse.Namespace) -> int:
 
 
 def run_set(args: argparse.Namespace) -> int:
+    from app.services.choosing import choose
     from m2hf_core.config.paths import open_paths
-    from m2hf_core.config.settings import Settings
 
-    settings = Settings.load(open_paths(args.data_dir))
-    settings.set(args.name, args.value)
+    value = choose(open_paths(args.data_dir), args.name, args.value)
     if args.json:
-        print_json({"id": args.name, "value": settings.get(args.name)})
+        print_json({"id": args.name, "value": value})
     else:
-        write(f"{args.name} = {settings.get(args.name)}")
+        write(f"{args.name} = {value}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -34,3 +35,33 @@ def test_children_do_not_hear_an_interrupt_and_we_do() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert started, "it comes when the child has been started"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no masks of signals")
+def test_an_interrupt_that_another_thread_takes_waits_as_well() -> None:
+    """The mask is that of one thread; the terminal's signal goes to any other, and Python raises it in the main one."""
+    begin, taken = threading.Event(), threading.Event()
+
+    def other() -> None:
+        begin.wait(10)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        taken.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    started: list[bool] = []
+
+    def interrupted() -> None:
+        with deaf_to_interrupts():
+            begin.set()
+            taken.wait(10)
+            sum(range(1000))  # the handler runs between two instructions
+            started.append(True)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    finally:
+        begin.set()
+        thread.join()
+    assert started
