@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.cli.common import Subparsers, add_command
@@ -13,6 +14,13 @@ from m2hf_core.errors import KnownError
 
 def add(subparsers: Subparsers) -> None:
     command = add_command(subparsers, "gui", "open the window", "m2hf-app gui")
+    command.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="folders to watch from now on; a video stands for the folder that it lies in",
+    )
     command.add_argument("--preset", help="search and index with this preset (default: the setting)")
     command.add_argument(
         "--tray",
@@ -23,7 +31,22 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    paths: list[Path] = getattr(
+        args, "paths", []
+    )  # without a command the window opens, and nothing was parsed
+    if paths:
+        watch(args.data_dir, paths)
     return show(args.data_dir, preset=args.preset, hidden=getattr(args, "tray", False))
+
+
+def watch(data_dir: Path | None, paths: Sequence[Path]) -> None:
+    """What the system's file manager hands over. A window that is open already takes the folders in by itself."""
+    from app.services.folders import add_folders
+    from app.services.library import open_library
+
+    folders = list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
+    with open_library(data_dir, mode="create") as library:
+        add_folders(library, folders)
 
 
 def show(data_dir: Path | None, *, preset: str | None = None, hidden: bool = False) -> int:

@@ -64,7 +64,7 @@ class Bridge(QObject):
 
     def __init__(self, data_dir: Path | None, preset: str | None = None) -> None:
         super().__init__()
-        self.data_dir, self._preset = data_dir, preset
+        self.data_dir, self.preset = data_dir, preset
         self._desk = ThreadPoolExecutor(1, "desk")
         """The store's short reads and writes, one after the other."""
         self._pictures = ThreadPoolExecutor(1, "pictures")
@@ -209,12 +209,12 @@ class Bridge(QObject):
             library = self._desk.submit(self._opened).result()
             from app.services.errands import Errands
 
-            self._errands = Errands(self.data_dir, self._preset)
+            self._errands = Errands(self.data_dir, self.preset)
             from app.services.background import Background
             from app.services.live import LiveSearch
 
             self._search = LiveSearch(library, self.answered.emit, on_state=self._tell_state)
-            background = Background(self.data_dir, self._preset)
+            background = Background(self.data_dir, self.preset)
             background.start()  # first, because nothing can be asked of it before
             self._background = background
         except Exception as error:
@@ -265,6 +265,13 @@ class Bridge(QObject):
 
     def resume(self) -> None:
         self.with_background(lambda background: background.resume())
+
+    def try_again(self) -> None:
+        """Somebody has dealt with what stood in the way: index again, and look at the library again."""
+        if self._background is not None and not self._stopped:
+            self._background.start()
+        self.with_background(lambda background: background.rescan())
+        self.refresh()
 
     def refresh(self) -> None:
         """Look at the library again."""
@@ -319,7 +326,7 @@ class Bridge(QObject):
             from app.services.library import open_library
 
             self._library = self._open.enter_context(
-                open_library(self.data_dir, preset=self._preset, mode="create")
+                open_library(self.data_dir, preset=self.preset, mode="create")
             )
         return self._library
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QStandardPaths, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -98,6 +98,8 @@ class TableDialog(Dialog):
         layout.setContentsMargins(4 * STEP, 4 * STEP, 4 * STEP, 4 * STEP)
         layout.addWidget(self.note)
         layout.addWidget(self.table, 1)
+        self._below = QVBoxLayout()
+        layout.addLayout(self._below)
         foot = QHBoxLayout()
         foot.addLayout(self._buttons)
         foot.addStretch(1)
@@ -109,6 +111,10 @@ class TableDialog(Dialog):
         button.clicked.connect(lambda: action())
         self._buttons.addWidget(button)
         return button
+
+    def add_below(self, widget: QWidget) -> None:
+        """Something between the table and the buttons."""
+        self._below.addWidget(widget)
 
     def chosen(self) -> object:
         return self.rows.key(self.table.currentIndex().row())
@@ -142,3 +148,8 @@ def closing(dialog: QDialog) -> QDialogButtonBox:
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.close)
     return buttons
+
+
+def films() -> str:
+    """Where the system keeps videos, for choosing a folder."""
+    return QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)

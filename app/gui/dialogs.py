@@ -235,3 +235,31 @@ class SureDialog(Dialog):
         layout.setSpacing(3 * STEP)
         for widget in (title, muted(consequence), buttons):
             layout.addWidget(widget)
+
+
+class StayDialog(Dialog):
+    """Asked once, when the window is closed while indexing works. Accepted: it goes on in the tray."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Close"))
+        self.setMinimumWidth(110 * STEP)
+        title = QLabel(self.tr("Some videos are not searchable yet."))
+        buttons = QDialogButtonBox()
+        self.stay = buttons.addButton(
+            self.tr("Go on in the background"), QDialogButtonBox.ButtonRole.AcceptRole
+        )
+        self.quit = buttons.addButton(self.tr("Quit"), QDialogButtonBox.ButtonRole.RejectRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
+        layout.setSpacing(3 * STEP)
+        explained = muted(
+            self.tr(
+                "The icon in the tray brings the window back. If you quit, what is finished stays, and the next "
+                "start goes on from there."
+            )
+        )
+        for widget in (title, explained, buttons):
+            layout.addWidget(widget)

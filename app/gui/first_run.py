@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.dialog import Dialog, muted
+from app.gui.dialog import Dialog, films, muted
 from app.gui.theme import STEP
 
 Document = Mapping[str, Any]
@@ -114,7 +114,7 @@ class FirstRunDialog(Dialog):
         column.addWidget(told)
 
     def _choose(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"))
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"), films())
         if chosen:
             self.take_folder(Path(chosen))
 

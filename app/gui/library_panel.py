@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.dialog import films
 from app.gui.folder_model import COUNT, FolderModel
 from app.gui.theme import STEP, Theme
 from app.services.views import FolderView, Overview
@@ -150,7 +151,7 @@ class LibraryPanel(QScrollArea):
 
     def choose_folder(self) -> None:
         """Ask for a folder with the system's own dialog."""
-        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"))
+        chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"), films())
         if chosen:
             self.folders_wanted.emit([Path(chosen)])
 

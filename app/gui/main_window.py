@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import html
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QIcon, QKeySequence, QShortcut
+from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import (
-    QLabel,
+    QDialog,
     QMainWindow,
-    QMenu,
     QSplitter,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from app.gui.actions import Actions
 from app.gui.bridge import Bridge
-from app.gui.empty import EmptyState
+from app.gui.dialogs import StayDialog
 from app.gui.exporting import Exporting
+from app.gui.folder_office import FolderOffice
 from app.gui.icons import icon
-from app.gui.library_panel import LibraryPanel, folders_of
-from app.gui.notice import Notice
+from app.gui.library_panel import LibraryPanel
+from app.gui.looking import Looking
+from app.gui.menus import Menus
+from app.gui.middle import Middle
 from app.gui.offices import Offices
 from app.gui.preview import Preview
-from app.gui.records import Trouble, Work, clock, counted
+from app.gui.records import Trouble, Work
+from app.gui.restoring import keep, restore
+from app.gui.results_model import arranged
 from app.gui.results_view import ResultsView
 from app.gui.search_bar import SearchBar
 from app.gui.session import Session
 from app.gui.status_bar import StatusBar
-from app.gui.theme import LIBRARY_WIDTH, PREVIEW_WIDTH, STEP, Theme
+from app.gui.theme import STEP, Theme
 from app.gui.thumbnails import Thumbnails
 from app.services.views import Overview
-from m2hf_core.records import BRANCHES, Line, SearchAnswer, SearchHit
+from m2hf_core.records import SearchAnswer, SearchHit
 
 if TYPE_CHECKING:
-    from app.services.library import Library
     from app.services.live import Answered
-    from app.services.searching import Searcher
 
 LINGER_MS = 1500
 """A query that stands this long goes into the history."""
@@ -61,8 +59,6 @@ class MainWindow(QMainWindow):
         self.answer: SearchAnswer | None = None
         self._like: SearchHit | None = None
         """The moment whose likes are shown in place of an answer to words."""
-        self._drawn: tuple[Path, str] | None = None
-        """The video and the words that the strip shows."""
         self.setWindowTitle("M2HF")
         self.setWindowIcon(QIcon(icon("app")))
         self.thumbnails = Thumbnails(bridge)
@@ -71,52 +67,33 @@ class MainWindow(QMainWindow):
         self.results = ResultsView(theme, self.thumbnails)
         self.preview = Preview(theme, self.thumbnails)
         self.status = StatusBar()
-        self.receipt = QLabel()
-        self.receipt.setObjectName("muted")
-        self.receipt.setContentsMargins(4 * STEP, 3 * STEP, 4 * STEP, STEP)
-        self.receipt.setWordWrap(True)
-        self.receipt.setTextFormat(Qt.TextFormat.RichText)
-        self.receipt.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
-        self.empty = EmptyState()
-        self.notice = Notice()
-        self.offices = Offices(self, bridge, self.notice)
+        self.middle = Middle(self.results)
+        self.receipt, self.empty, self.notice = self.middle.receipt, self.middle.empty, self.middle.notice
+        self.looking = Looking(bridge, self.preview)
+        self.folder_office = FolderOffice(self, bridge, self.notice)
+        self.offices = Offices(self, bridge, self.notice, theme)
         self.exporting = Exporting(self, bridge, self.notice, self._chosen_hits)
         self.actions_here = Actions(
             self, bridge, self.preview, self.notice, self.exporting, self._show_similar
         )
-        self._pages = QStackedWidget()
         self._assemble()
+        self.menus = self._make_menus()
         self._connect()
-        self._shortcuts()
         self._linger = QTimer(self, singleShot=True, interval=LINGER_MS)
         self._linger.timeout.connect(self._remember_search)
-        self._restore()
+        restore(self)
         self._show_middle()
 
     # Building.
 
     def _assemble(self) -> None:
-        found = self._ground()
-        column = QVBoxLayout(found)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.receipt)
-        column.addWidget(self.results, 1)
-        self._pages.addWidget(found)
-        self._pages.addWidget(self.empty)
-        middle = self._ground()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._pages, 1)
-        column.addWidget(self.notice)
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         self.columns.setHandleWidth(1)
-        for widget in (self.library, middle, self.preview):
+        for widget in (self.library, self.middle, self.preview):
             self.columns.addWidget(widget)
         self.columns.setStretchFactor(1, 1)
         self.columns.setCollapsible(1, False)
-        middle.setMinimumWidth(60 * STEP)
+        self.middle.setMinimumWidth(60 * STEP)
         self.preview.setMinimumWidth(70 * STEP)
         self.library.setMinimumWidth(45 * STEP)
         content = QWidget()
@@ -127,12 +104,6 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.columns, 1)
         layout.addWidget(self.status)
         self.setCentralWidget(content)
-
-    def _ground(self) -> QWidget:
-        widget = QWidget()
-        widget.setObjectName("ground")
-        widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        return widget
 
     def _connect(self) -> None:
         bridge = self.bridge
@@ -146,10 +117,18 @@ class MainWindow(QMainWindow):
         self.search.entered.connect(self._go_to_results)
         self.library.filtered.connect(self._filter)
         self.library.search_wanted.connect(self.search.search_for)
-        self.library.folders_wanted.connect(self.add_folders)
-        self.library.dropped.connect(self._take_dropped)
+        self.library.folders_wanted.connect(self.folder_office.add)
+        self.library.dropped.connect(self.folder_office.take)
         self.library.folder_chosen.connect(bridge.look_at)
-        self.receipt.linkActivated.connect(self._unseen_first)
+        middle = self.middle
+        middle.folder_wanted.connect(self.library.choose_folder)
+        middle.demo_wanted.connect(self.offices.demo)
+        middle.look_wanted.connect(bridge.try_again)
+        middle.models_wanted.connect(self.offices.models)
+        middle.all_branches_wanted.connect(self.search.choose_all)
+        middle.no_filters_wanted.connect(self.library.clear_filters)
+        middle.search_wanted.connect(self.search.search_for)
+        middle.unseen_wanted.connect(lambda: self.folder_office.unseen_first(self.search.ask().text))
         self.results.chosen.connect(self._choose)
         self.results.played.connect(self.preview.play_or_pause)
         self.results.opened.connect(lambda _: self.preview.play_or_pause())
@@ -158,27 +137,41 @@ class MainWindow(QMainWindow):
         self.preview.captions.search_wanted.connect(self.search.search_for)
         self.offices.fusion_chosen.connect(self._take_fusion)
         self.offices.library_wanted.connect(self.library_wanted)
-        self.library.removal_wanted.connect(self._remove_folder)
+        self.library.removal_wanted.connect(self.folder_office.remove)
         self.library.forgetting_wanted.connect(self.offices.forget)
         self.library.reveal_wanted.connect(self.actions_here.reveal_path)
         bridge.reveal.connect(self.actions_here.reveal_path)
         self.status.failures_wanted.connect(self.offices.failures)
-        self.search.more.setMenu(self._more_menu())
+        self.search.more.setMenu(self.menus.more)
+        self.status.retry_wanted.connect(bridge.try_again)
         self.status.pause_wanted.connect(bridge.pause)
         self.status.resume_wanted.connect(bridge.resume)
 
-    def _shortcuts(self) -> None:
-        self._keys: list[QShortcut] = []
-        for keys, action in (
+    def _make_menus(self) -> Menus:
+        offices = self.offices
+        entries = (
+            (self.tr("Add folder…"), "Ctrl+N", self.library.choose_folder),
+            (self.tr("Save this search"), "Ctrl+D", self._save_search),
+            (self.tr("Models…"), "", offices.models),
+            (self.tr("Scorers…"), "", offices.scorers),
+            (self.tr("Files that could not be read…"), "", offices.failures),
+            (self.tr("Settings…"), "Ctrl+,", offices.settings),
+            (self.tr("Keys"), "?", self._show_keys),
+            (self.tr("Report a problem…"), "", offices.report),
+            (self.tr("About"), "", offices.about),
+        )
+        player = self.preview.player
+        keys = (
             ("Ctrl+F", self._focus_search),
             ("Ctrl+L", self._focus_search),
-            (".", lambda: self.preview.player.step(1)),
-            (",", lambda: self.preview.player.step(-1)),
+            (".", lambda: player.step(1)),
+            (",", lambda: player.step(-1)),
             *((str(number), chip.toggle) for number, chip in enumerate(self.search.chips.values(), 1)),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.activated.connect(action)
-            self._keys.append(shortcut)
+        )
+        return Menus(self, self.actions_here, entries, keys)
+
+    def _show_keys(self) -> None:
+        self.offices.keys(self.menus.all_keys())
 
     # What comes through the bridge.
 
@@ -190,6 +183,7 @@ class MainWindow(QMainWindow):
             self.thumbnails.forget()  # some that had no picture may have one now
             self.results.viewport().update()
         self.library.show_overview(overview)
+        self.search.suggest(overview.examples)
         self.status.show_failures(overview.videos.get("failed", 0))
         self.status.show_models(overview.preset_title, overview.scorer)
         self._welcome(overview)
@@ -200,7 +194,7 @@ class MainWindow(QMainWindow):
         if overview.folders or self.session.flag("welcomed"):
             return
         self.session.put_flag("welcomed", True)
-        self.offices.welcome(self.add_folders)
+        self.offices.welcome(self.folder_office.add)
 
     def _show_answer(self, answered: Answered) -> None:
         if answered.error is not None or answered.answer is None:
@@ -212,7 +206,7 @@ class MainWindow(QMainWindow):
             return
         self.answer = answered.answer
         self._arrange()
-        self._write_coverage(answered.answer)
+        self._tell_coverage(answered.answer)
         self.search.say_asleep(dict(answered.answer.abstained))
         self._show_middle()
         self._linger.start()
@@ -230,39 +224,17 @@ class MainWindow(QMainWindow):
 
     def tell(self, trouble: Trouble) -> None:
         """A failure that nobody asked for is said below the results; it never stops the work."""
-        self.notice.say(f"{trouble.sentence} {trouble.hint}")
+        self.notice.say(f"{trouble.sentence} {trouble.hint}", self.tr("Try again"), self._try_again)
+
+    def _try_again(self) -> None:
+        self.bridge.try_again()
+        self.search.ask_now()
 
     # What the panels wish.
-
-    def add_folders(self, folders: list[Path]) -> None:
-        """Watch these folders, and make them searchable."""
-
-        self.bridge.add_folders(folders)
 
     def _take_fusion(self, fusion: str) -> None:
         self.search.set_fusion(fusion)
         self.search.ask_now()
-
-    def _take_dropped(self, paths: list[Path]) -> None:
-        self.bridge.ask_drive(partial(folders_of, paths), self.add_folders)
-
-    def _unseen_first(self, _link: str) -> None:
-        """What the search could not see is made searchable before the rest."""
-        query = self.search.ask().text
-
-        def raise_unseen(library: Library) -> int:
-            from app.services.blind_spots import raise_priority
-
-            return raise_priority(library, query)
-
-        def say(count: int) -> None:
-            self.notice.say(
-                counted(count, self.tr("{} video goes first now."), self.tr("{} videos go first now."))
-                if count
-                else self.tr("None of them waits for indexing.")
-            )
-
-        self.bridge.run(raise_unseen, say)
 
     def _ask(self, ask: object) -> None:
         wish = self.search.ask()
@@ -289,14 +261,7 @@ class MainWindow(QMainWindow):
         self.results.set_list_form(self.search.form.isChecked())
         if self.answer is None:
             return
-        hits = list(self.answer.hits)
-        if self.search.one_per_video:
-            hits = list({hit.video: hit for hit in reversed(hits)}.values())
-            hits.sort(key=lambda hit: hit.rank)
-        if self.search.order == "name":
-            hits.sort(key=lambda hit: (hit.video.name.lower(), hit.start_s))
-        elif self.search.order == "folder":
-            hits.sort(key=lambda hit: (str(hit.video.parent).lower(), hit.rank))
+        hits = arranged(self.answer.hits, self.search.order, one_per_video=self.search.one_per_video)
         chosen = self.preview.hit
         self.results.results.show(hits, by_likelihood=self.search.order == "best")
         row = None if chosen is None else self.results.results.row_of(chosen.clip_id)
@@ -309,46 +274,14 @@ class MainWindow(QMainWindow):
         self.actions_here.show_hit(hit)
         if hit is None:
             return
-        if self.preview.hit is None or self.preview.hit.video != hit.video:
-            self.bridge.look_at(hit.video)
-        self.preview.show_hit(hit)
-        video, words = hit.video, self.answer.query if self.answer is not None and self._like is None else ""
-        if (video, words) == self._drawn:
-            return
-        self._drawn = (video, words)
-
-        def curves(searcher: Searcher) -> dict[str, list[tuple[float, float]]]:
-            return searcher.timeline(video, words)
-
-        def lines(library: Library) -> tuple[Line, ...]:
-            from app.services.overview import spoken_lines
-
-            return spoken_lines(library, video)
-
-        def show_lines(found: tuple[Line, ...]) -> None:
-            if self._shows(video):
-                self.preview.show_lines(found)
-
-        def show_curves(found: dict[str, list[tuple[float, float]]]) -> None:
-            if self._shows(video):
-                self.preview.show_curves(found)
-
-        self.bridge.run(lines, show_lines)
-        if words:
-            # A query that the strip cannot draw has already been told to the person by the search itself.
-            self.bridge.with_searcher(curves, show_curves, lambda _: None)
-
-    def _shows(self, video: Path) -> bool:
-        return self.preview.hit is not None and self.preview.hit.video == video
+        answer = self.answer if self._like is None else None
+        self.looking.show(hit, answer.query if answer is not None else "")
 
     def _show_similar(self, hit: SearchHit, answer: SearchAnswer) -> None:
         """Moments like one, in place of the results; typing brings words back."""
         self.answer, self._like = answer, hit
         self._arrange()
-        place = f"{hit.video.name}, {clock(hit.best_s)}"
-        said = (self.tr("Moments like {}").format(place), *answer.notes)
-        self.receipt.setText("<br>".join(html.escape(part) for part in said))
-        self.receipt.show()
+        self.middle.tell_likes(hit, answer)
         self._show_middle()
 
     def _chosen_hits(self) -> tuple[SearchAnswer | None, list[SearchHit]]:
@@ -359,67 +292,11 @@ class MainWindow(QMainWindow):
         if self.results.indexAt(at).isValid():
             self.actions_here.menu(self).popup(self.results.viewport().mapToGlobal(at))
 
-    def _more_menu(self) -> QMenu:
-        menu = QMenu(self)
-        offices = self.offices
-        self._entries: list[QAction] = []
-        for text, key, act in (
-            (self.tr("Add folder…"), "Ctrl+N", self.library.choose_folder),
-            (self.tr("Save this search"), "Ctrl+D", self._save_search),
-            (self.tr("Models…"), "", offices.models),
-            (self.tr("Files that could not be read…"), "", offices.failures),
-            (self.tr("Settings…"), "Ctrl+,", offices.settings),
-            (self.tr("Keys"), "?", self._show_keys),
-            (self.tr("About"), "", offices.about),
-        ):
-            action = QAction(text, self)
-            if key:
-                action.setShortcut(QKeySequence(key))
-            action.triggered.connect(lambda _=False, act=act: act())
-            self.addAction(action)
-            self._entries.append(action)
-            menu.addAction(action)
-        menu.insertAction(self._entries[2], self.actions_here.undo)
-        menu.insertAction(self._entries[2], self.actions_here.redo)
-        menu.insertSeparator(self._entries[2])
-        return menu
-
-    def _show_keys(self) -> None:
-        rows = [
-            ("Ctrl+F", self.tr("Search field")),
-            ("Esc", self.tr("Clear the field")),
-            (self.tr("Arrows"), self.tr("Through the moments")),
-            (self.tr("Enter, Space"), self.tr("Play or pause")),
-            ("1 2 3 4", self.tr("Visual, audio, motion, speech on or off")),
-            (", .", self.tr("A frame back, a frame on")),
-        ]
-        for action in (*self.actions_here.all(), self.actions_here.undo, *self._entries):
-            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            if keys:
-                rows.append((keys, action.text()))
-        rows.append(("P, X", self.tr("A caption is right, or wrong, for the moment")))
-        self.offices.keys(rows)
-
     def _save_search(self) -> None:
         words = self.search.field.text().strip()
         saved = self.library.saved_searches()
         if words and words not in saved:
             self.library.show_searches([*saved, words], self.session.texts("recent"))
-
-    def _remove_folder(self, path: Path) -> None:
-        """Stop watching; the notice below offers the way back."""
-
-        def done(_: object) -> None:
-            self.bridge.refresh()
-            self.notice.say(
-                self.tr("{} is not watched any more; what was found in it stays searchable.").format(
-                    path.name
-                ),
-                self.tr("Undo"),
-                lambda: self.add_folders([path]),
-            )
-
-        self.bridge.with_background(lambda background: background.remove_folder(path), done)
 
     def _go_to_results(self) -> None:
         if self.results.results.rowCount():
@@ -436,116 +313,46 @@ class MainWindow(QMainWindow):
         if words:
             self.library.show_searches(self.library.saved_searches(), self.session.remember_search(words))
 
-    # What stands in the middle.
-
-    def _write_coverage(self, answer: SearchAnswer) -> None:
-        overview = self._overview
+    def _tell_coverage(self, answer: SearchAnswer) -> None:
+        total = self._overview.total if self._overview is not None else answer.videos
         took = round(answer.took_ms + answer.encode_ms)
-        total = overview.total if overview is not None else answer.videos
         self.search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
-        parts = []
-        if answer.blind_spots:
-            parts.append(html.escape(self.tr("Not searched: {}").format(" · ".join(answer.blind_spots))))
-            parts[0] += f' <a href="first">{self.tr("Do these first")}</a>'
-        parts.extend(html.escape(note) for note in answer.notes if note.startswith("character"))
-        self.receipt.setText("<br>".join(parts))
-        self.receipt.setVisible(bool(parts))
+        self.middle.tell_coverage(answer)
 
     def _show_middle(self) -> None:
-        """Results, or the sentence that explains why there are none."""
-        overview, text = self._overview, self.search.field.text().strip()
-        if self.results.results.rowCount():
-            self._pages.setCurrentIndex(0)
-            return
-        self._pages.setCurrentIndex(1)
-        say = self.empty.say
-        if overview is None:
-            say(self.tr("Opening your library"))
-        elif not overview.folders:
-            say(
-                self.tr("No folder yet"),
-                self.tr("Add a folder with videos. Everything stays on this machine."),
-                (self.tr("Add folder…"), self.library.choose_folder),
-                (self.tr("Try the demo"), self.offices.demo),
-            )
-        elif all(not folder.online for folder in overview.folders):
-            say(
-                self.tr("All folders are offline"),
-                self.tr("Connect their drives to play what is found; searching works without them."),
-                (self.tr("Look again"), self.bridge.refresh),
-            )
-        elif not any(chip.isChecked() for chip in self.search.chips.values()):
-            say(
-                self.tr("No branch is chosen"),
-                self.tr("Choose at least one of the four beside the search field."),
-                (self.tr("Search by all four"), self._all_branches),
-            )
-        elif text and self.answer is not None:
-            say(
-                self.tr("Nothing found"),
-                html.escape(self._could_not(self.answer)),
-                (self.tr("Clear the filters"), self.library.clear_filters) if self.search.filters else None,
-            )
-        elif text:
-            say(self.tr("Searching"))
-        else:
-            self._invite(overview)
-
-    def _invite(self, overview: Overview) -> None:
-        examples = overview.examples
-        self.empty.say(
-            self.tr("What are you looking for?"),
-            self.tr("Try one of these:") if examples else self.tr("Say what is seen, heard, done or said."),
-            examples=[(f"“{text}”", partial(self.search.search_for, text)) for text in examples],
+        self.middle.stand(
+            self._overview,
+            self.search.field.text().strip(),
+            self.answer,
+            branches=bool(self.search.ask().branches),
+            filters=bool(self.search.filters),
         )
-        if examples:
-            self.search.field.setPlaceholderText(self.tr("Describe a moment, as in: {}").format(examples[0]))
 
-    def _could_not(self, answer: SearchAnswer) -> str:
-        spots = [*answer.blind_spots, *(f"{name}: {why}" for name, why in answer.abstained.items())]
-        return " · ".join(spots) or self.tr("Other words may find it.")
-
-    def _all_branches(self) -> None:
-        for branch in BRANCHES:
-            self.search.chips[branch].setChecked(True)
-
-    # Session.
-
-    def _restore(self) -> None:
-        self.resize(1440, 900)
-        session = self.session
-        if not self.restoreGeometry(session.state("geometry")):
-            self.resize(1440, 900)
-        if not self.columns.restoreState(session.state("columns")):
-            self.columns.setSizes([LIBRARY_WIDTH, 1440 - LIBRARY_WIDTH - PREVIEW_WIDTH, PREVIEW_WIDTH])
-        self.library.show_searches(session.texts("saved"), session.texts("recent"))
-        self.search.form.setChecked(session.flag("rows"))
-        self.search.set_one_per_video(session.flag("grouped"))
-        self.search.set_order(session.text("order", "best"))
-        self.search.set_fusion(session.text("fusion"))
-        self.search.field.setFocus()
-
-    def _keep(self) -> None:
-        session = self.session
-        session.put_state("geometry", self.saveGeometry())
-        session.put_state("columns", self.columns.saveState())
-        session.put_texts("saved", self.library.saved_searches())
-        session.put_flag("rows", self.search.form.isChecked())
-        session.put_flag("grouped", self.search.one_per_video)
-        session.put_text("order", self.search.order)
-        session.put_text("fusion", self.search.own_fusion or "")
-        session.write()
+    # Closing.
 
     def offer_tray(self) -> None:
         """There is a tray, so closing may leave indexing at work."""
-        self.stay = QAction(self.tr("Go on indexing when the window is closed"), self, checkable=True)
-        self.stay.setChecked(self.session.flag("stay"))
-        self.stay.toggled.connect(lambda on: self.session.put_flag("stay", on))
         self._in_tray = True
-        menu = self.search.more.menu()
-        if menu is not None:
-            menu.addSeparator()
-            menu.addAction(self.stay)
+        self.stay = self.menus.add_choice(
+            self.tr("Go on indexing when the window is closed"),
+            self.session.flag("stay"),
+            lambda on: self.session.put_flag("stay", on),
+        )
+
+    def _asks_before_closing(self) -> bool:
+        """Once, while indexing works: whether it shall go on in the tray. The menu can change the answer."""
+        if self.session.flag("asked_to_stay") or not self.status.working:
+            return False
+        self.session.put_flag("asked_to_stay", True)
+        dialog = StayDialog(self)
+        dialog.setObjectName("closing")
+        dialog.finished.connect(self._close_as_chosen)
+        dialog.open()
+        return True
+
+    def _close_as_chosen(self, choice: int) -> None:
+        self.stay.setChecked(choice == QDialog.DialogCode.Accepted)
+        self.close()
 
     def leave(self) -> None:
         """Close for good, tray or not."""
@@ -553,7 +360,10 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
-        self._keep()
+        keep(self)
+        if self._in_tray and not self._leaving and self._asks_before_closing():
+            event.ignore()
+            return
         if self._in_tray and self.stay.isChecked() and not self._leaving:
             self.preview.player.stop()
             self.hide()
@@ -561,5 +371,6 @@ class MainWindow(QMainWindow):
             return
         self.preview.player.stop()
         self.hide()
+        self.offices.leave()
         self.bridge.stop()
         super().closeEvent(event)

@@ -1,4 +1,4 @@
-"""The window's dialogs with the services behind them: settings, models, failures, folders to be forgotten."""
+"""The window's dialogs with the services behind them: settings, failures, the first run, what is to be forgotten."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.gui.bridge import Bridge
-from app.gui.dialogs import FailuresDialog, ModelsDialog, SettingsDialog, SureDialog, TextDialog
+from app.gui.dialogs import FailuresDialog, SettingsDialog, SureDialog, TextDialog
 from app.gui.first_run import FirstRunDialog
+from app.gui.model_office import ModelOffice, presets_known
 from app.gui.notice import Notice
 from app.gui.records import Trouble
+from app.gui.report_office import ReportOffice
+from app.gui.scorer_office import ScorerOffice
+from app.gui.theme import Theme
 from m2hf_core.config.settings import Settings
 from m2hf_core.progress import Progress
 from m2hf_core.records import Failure
@@ -34,9 +38,12 @@ class Offices(QObject):
     """The setting was changed."""
     library_wanted = Signal(object, str)
 
-    def __init__(self, window: QWidget, bridge: Bridge, notice: Notice) -> None:
+    def __init__(self, window: QWidget, bridge: Bridge, notice: Notice, theme: Theme) -> None:
         super().__init__(window)
         self._window, self._bridge, self._notice = window, bridge, notice
+        self._models = ModelOffice(window, bridge)
+        self._report = ReportOffice(window, bridge, notice)
+        self._scorers = ScorerOffice(window, bridge, notice, theme)
 
     def settings(self) -> None:
         def read(library: Library) -> list[dict[str, Any]]:
@@ -50,7 +57,9 @@ class Offices(QObject):
 
         def change(name: str, value: str) -> None:
             def write(library: Library) -> None:
-                Settings.load(library.paths).set(name, value)
+                from app.services.choosing import choose
+
+                choose(library.paths, name, value)
 
             self._bridge.run(
                 write,
@@ -98,90 +107,17 @@ class Offices(QObject):
         )
 
     def models(self) -> None:
-        dialog = ModelsDialog(self._window)
-        dialog.setObjectName("models")
-        dialog.use_wanted.connect(lambda preset: self._use(dialog, preset))
-        dialog.prepare_wanted.connect(lambda preset: self._prepare(dialog, preset))
-        dialog.import_wanted.connect(lambda: self._import(dialog))
-        self._fill_models(dialog)
-        dialog.show()
+        self._models.open()
 
-    def _fill_models(self, dialog: ModelsDialog) -> None:
-        self._bridge.run(_presets, lambda found: dialog.show_presets(*found))
+    def scorers(self) -> None:
+        self._scorers.open()
 
-    def _use(self, dialog: ModelsDialog, preset: str) -> None:
-        def write(library: Library) -> None:
-            Settings.load(library.paths).set("preset", preset)
+    def report(self) -> None:
+        self._report.ask()
 
-        said = self.tr("{} is in use from the next start; what it lacks is extracted then.").format(preset)
-        self._bridge.run(write, lambda _: dialog.say(said))
-
-    def _prepare(self, dialog: ModelsDialog, preset: str) -> None:
-        """Say what would be fetched, from whom and under which licence, and fetch it if that is wished."""
-
-        def describe(_: Library) -> tuple[str, ...]:
-            from app.services.models import describe_preparation
-
-            return describe_preparation(preset)
-
-        def ask(lines: tuple[str, ...]) -> None:
-            sure = SureDialog(
-                self.tr("Download the models of {}?").format(preset),
-                "\n".join(lines),
-                self.tr("Download"),
-                dialog,
-            )
-            sure.accepted.connect(lambda: self._fetch(dialog, preset))
-            sure.open()
-
-        self._bridge.run(describe, ask, lambda trouble: dialog.say(f"{trouble.sentence} {trouble.hint}"))
-
-    def _fetch(self, dialog: ModelsDialog, preset: str) -> None:
-        def fetch(progress: Progress) -> object:
-            from app.services.models import prepare_preset
-
-            return prepare_preset(preset, progress)
-
-        self._work(dialog, fetch)
-
-    def _import(self, dialog: ModelsDialog) -> None:
-        chosen = QFileDialog.getExistingDirectory(dialog, self.tr("A folder with weights"))
-        if not chosen:
-            return
-
-        def bring(progress: Progress) -> object:
-            from app.services.models import import_weights
-
-            return import_weights(Path(chosen), progress)
-
-        self._work(dialog, bring)
-
-    def _work(self, dialog: ModelsDialog, work: Callable[[Progress], object]) -> None:
-        progress = Progress()
-        look = QTimer(dialog, interval=LOOK_EVERY_MS)
-
-        def over(sentence: str) -> None:
-            look.stop()
-            dialog.busy(False)
-            dialog.say(sentence)
-            self._fill_models(dialog)
-
-        def show() -> None:
-            now = progress.snapshot()
-            share = f" {100 * now.done / now.total:.0f} %" if now.total > 0 else ""
-            dialog.say(f"{now.step or now.stage}{share}")
-
-        look.timeout.connect(show)
-        dialog.busy(True)
-        dialog.stop_wanted.connect(progress.cancel)
-        dialog.finished.connect(look.stop)
-        look.start()
-        self._bridge.run_long(
-            work,
-            progress,
-            lambda _: over(self.tr("Done. New models are noticed within a few seconds.")),
-            lambda trouble: over(f"{trouble.sentence} {trouble.hint}"),
-        )
+    def leave(self) -> None:
+        """The window closes: what these started ends."""
+        self._scorers.leave()
 
     def forget(self, path: Path) -> SureDialog:
         """Ask, then purge everything that is known of a folder or video."""
@@ -215,7 +151,7 @@ class Offices(QObject):
             dialog.demo_wanted.connect(self.demo)
             dialog.open()
 
-        self._bridge.run(_presets, show)
+        self._bridge.run(presets_known, show)
 
     def _begin(
         self, folders: list[Path], preset: str, active: str, add_folders: Callable[[list[Path]], None]
@@ -291,12 +227,6 @@ class Offices(QObject):
 
     def tell(self, trouble: Trouble) -> None:
         self._notice.say(f"{trouble.sentence} {trouble.hint}")
-
-
-def _presets(library: Library) -> tuple[list[dict[str, object]], str]:
-    from app.services.models import list_presets
-
-    return list_presets(), library.preset.id
 
 
 def _failures(library: Library) -> list[Failure]:

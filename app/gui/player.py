@@ -80,14 +80,7 @@ class Player(QObject):
         if player is None or video != self._video:
             return
         if not there:
-            self.failed.emit(
-                Trouble(
-                    self.tr("{} is not there any more.").format(video.name),
-                    self.tr(
-                        "If it is on a drive, connect the drive; else the next look at the folder notices it."
-                    ),
-                )
-            )
+            self.failed.emit(self._gone(video))
             return
         source = QUrl.fromLocalFile(str(video))
         if player.source() != source:
@@ -161,10 +154,27 @@ class Player(QObject):
         self.moved.emit(at_s)
 
     def _tell(self, _error: QMediaPlayer.Error, text: str) -> None:
-        name = self._video.name if self._video is not None else ""
+        video = self._video
+        if video is not None:
+            self._ask_drive(video.exists, lambda there: self._explain(video, text, there=there))
+
+    def _explain(self, video: Path, text: str, *, there: bool) -> None:
+        """A drive that was taken away while it played is no fault of the file."""
+        if video != self._video:
+            return
+        if not there:
+            self.stop()
+            self.failed.emit(self._gone(video))
+            return
         self.failed.emit(
             Trouble(
-                self.tr("{} cannot be played here.").format(name),
+                self.tr("{} cannot be played here.").format(video.name),
                 self.tr("Open it in another player. ({})").format(text),
             )
+        )
+
+    def _gone(self, video: Path) -> Trouble:
+        return Trouble(
+            self.tr("{} is not there any more.").format(video.name),
+            self.tr("If it is on a drive, connect the drive; else the next look at the folder notices it."),
         )

@@ -129,7 +129,10 @@ class Preview(QWidget):
         self.trouble = QLabel()
         self.trouble.setObjectName("muted")
         self.trouble.setWordWrap(True)
-        self.trouble.hide()
+        self.again = QPushButton(self.tr("Try again"))
+        self.again.setObjectName("link")
+        self.again.clicked.connect(self._try_again)
+        self._unplayable(False)
         self.transcript = QTextBrowser()
         self.transcript.setOpenLinks(False)
         self.transcript.document().setDocumentMargin(0)
@@ -157,7 +160,7 @@ class Preview(QWidget):
                 return  # a new answer never disturbs what is looked at
         self._body.setVisible(hit is not None)
         self.empty.setVisible(hit is None)
-        self.trouble.hide()
+        self._unplayable(False)
         if hit is None:
             self.player.stop()
             return
@@ -223,6 +226,7 @@ class Preview(QWidget):
         body.addWidget(self.stage)
         body.addLayout(controls)
         body.addWidget(self.trouble)
+        body.addWidget(self.again, 0, Qt.AlignmentFlag.AlignLeft)
         body.addWidget(self.strip)
         body.addWidget(self.receipt)
         body.addWidget(self.unfold, 0, Qt.AlignmentFlag.AlignLeft)
@@ -284,7 +288,15 @@ class Preview(QWidget):
 
     def _tell(self, trouble: Trouble) -> None:
         self.trouble.setText(f"{trouble.sentence} {trouble.hint}")
-        self.trouble.show()
+        self._unplayable(True)
+
+    def _unplayable(self, on: bool) -> None:
+        self.trouble.setVisible(on)
+        self.again.setVisible(on)
+
+    def _try_again(self) -> None:
+        self._unplayable(False)
+        self.play_or_pause()
 
     def _button(self, name: str) -> QToolButton:
         button = QToolButton()

@@ -112,3 +112,16 @@ def _arranged(hits: Sequence[SearchHit]) -> tuple[list[SearchHit], tuple[Section
             sections.append(Section(key, len(ordered), len(members)))
             ordered.extend(members)
     return ordered, tuple(sections)
+
+
+def arranged(hits: Sequence[SearchHit], order: str, *, one_per_video: bool) -> list[SearchHit]:
+    """The hits as they are to be shown: `order` is best, name or folder."""
+    chosen = list(hits)
+    if one_per_video:
+        chosen = list({hit.video: hit for hit in reversed(chosen)}.values())
+        chosen.sort(key=lambda hit: hit.rank)
+    if order == "name":
+        chosen.sort(key=lambda hit: (hit.video.name.lower(), hit.start_s))
+    elif order == "folder":
+        chosen.sort(key=lambda hit: (str(hit.video.parent).lower(), hit.rank))
+    return chosen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QToolButton, QWidget
@@ -91,6 +93,16 @@ class SearchBar(QFrame):
         """Put words into the field, as if typed."""
         self.field.setText(text)
         self.ask_now()
+
+    def choose_all(self) -> None:
+        """All four branches."""
+        for chip in self.chips.values():
+            chip.setChecked(True)
+
+    def suggest(self, examples: Sequence[str]) -> None:
+        """Show in the empty field what could be asked."""
+        if examples:
+            self.field.setPlaceholderText(self.tr("Describe a moment, as in: {}").format(examples[0]))
 
     @property
     def order(self) -> str:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
 
 from app.gui.bridge import Bridge
 from app.gui.icons import icon
+from app.gui.logbook import kept_log
 from app.gui.main_window import MainWindow
 from app.gui.session import Session
 from app.gui.theme import Theme
@@ -79,19 +80,23 @@ class Program(QObject):
         self._doorbell: Doorbell | None = None
         self._tray: QSystemTrayIcon | None = None
 
-    def open(self, data_dir: Path | None, preset: str | None) -> bool:
-        """Show a library, in place of the one that is shown; False when another program shows it."""
+    def open(self, data_dir: Path | None, preset: str | None, *, hidden: bool = False) -> bool:
+        """Show a library, in place of the one that is shown; False when another program shows it.
+
+        `hidden`: only its icon in the tray, where there is one.
+        """
         folder = open_paths(data_dir).data
         doorbell = Doorbell(folder)
         if doorbell.ring():
             return False
         doorbell.listen()
-        doorbell.rung.connect(self.show)
+        doorbell.rung.connect(self._rung)
         former, self._doorbell = self._doorbell, doorbell
         bridge = Bridge(data_dir, preset)
         window = MainWindow(bridge, self._theme, Session(folder))
         window.library_wanted.connect(self.open)
-        window.show()
+        if not (hidden and QSystemTrayIcon.isSystemTrayAvailable()):
+            window.show()
         bridge.start()
         old, self.window = self.window, window
         if old is not None:
@@ -101,12 +106,30 @@ class Program(QObject):
         self._put_into_tray(window)
         return True
 
+    def close(self) -> None:
+        """Close the window for good, and let another program show the library."""
+        if self.window is not None:
+            self.window.leave()
+        if self._doorbell is not None:
+            self._doorbell.close()
+
+    def _rung(self) -> None:
+        """The program was started once more."""
+        self.show()
+        if self.window is not None:
+            self.window.notice.say(self.tr("This library is open already; here it is."))
+
     def show(self) -> None:
         """Bring the window to the front."""
         if self.window is not None:
             self.window.show()
             self.window.raise_()
             self.window.activateWindow()
+
+    def _quit(self) -> None:
+        """Also where the window is hidden, whose closing would not end the program."""
+        self.close()
+        self._application.quit()
 
     def _put_into_tray(self, window: MainWindow) -> None:
         if not QSystemTrayIcon.isSystemTrayAvailable():
@@ -118,16 +141,17 @@ class Program(QObject):
         menu.addAction(self.tr("Open the window")).triggered.connect(self.show)
         menu.addAction(self.tr("Pause indexing")).triggered.connect(window.bridge.pause)
         menu.addAction(self.tr("Resume indexing")).triggered.connect(window.bridge.resume)
-        menu.addAction(self.tr("Quit")).triggered.connect(window.leave)
+        menu.addAction(self.tr("Quit")).triggered.connect(self._quit)
         self._tray.setContextMenu(menu)
         self._tray.show()
         window.offer_tray()
 
 
-def open_window(data_dir: Path | None, *, preset: str | None = None) -> int:
-    """Show the library in `data_dir` until the window is closed; the exit code."""
+def open_window(data_dir: Path | None, *, preset: str | None = None, hidden: bool = False) -> int:
+    """Show the library in `data_dir` until the window is closed; the exit code. `hidden`: begin in the tray."""
     application = make_application()
     program = Program(application)
-    if not program.open(data_dir, preset):
-        return 0
-    return application.exec()
+    with kept_log(open_paths(data_dir).data):
+        if not program.open(data_dir, preset, hidden=hidden):
+            return 0
+        return application.exec()

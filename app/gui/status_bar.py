@@ -8,12 +8,17 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from app.gui.records import Work, counted
 from app.gui.theme import STATUS_HEIGHT, STEP
 
+PAUSED_BY = ("Paused", "Waiting")
+"""How the reasons begin that the person has chosen: the pause, and the settings for battery and use."""
+
 
 class StatusBar(QFrame):
     """Quiet while nothing is done."""
 
     pause_wanted = Signal()
     resume_wanted = Signal()
+    retry_wanted = Signal()
+    """Something stands in the way of indexing, and the person has dealt with it."""
     failures_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -31,6 +36,8 @@ class StatusBar(QFrame):
         self.pace.setObjectName("muted")
         self.pause = QPushButton(self.tr("Pause"))
         self.pause.clicked.connect(self._pause_or_resume)
+        self.retry = QPushButton(self.tr("Try again"))
+        self.retry.clicked.connect(self.retry_wanted)
         self.failures = QPushButton()
         self.failures.setObjectName("link")
         self.failures.clicked.connect(self.failures_wanted)
@@ -39,7 +46,7 @@ class StatusBar(QFrame):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4 * STEP, 0, 4 * STEP, 0)
         layout.setSpacing(4 * STEP)
-        for widget in (self.doing, self.bar, self.pace, self.pause):
+        for widget in (self.doing, self.bar, self.pace, self.pause, self.retry):
             layout.addWidget(widget, 0, Qt.AlignmentFlag.AlignVCenter)
         layout.addStretch(1)
         layout.addWidget(self.failures)
@@ -47,14 +54,21 @@ class StatusBar(QFrame):
         self.show_work(None)
         self.show_failures(0)
 
+    @property
+    def working(self) -> bool:
+        """Videos are being made searchable at this moment."""
+        return self._work is not None and self._work.state == "working"
+
     def show_work(self, work: Work | None) -> None:
         """What goes on now; None when nothing does."""
         self._work = work
-        working = work is not None and work.state == "working"
-        paused = work is not None and work.state == "paused"
+        working = self.working
+        stuck = work is not None and _is_stuck(work)
+        paused = work is not None and work.state == "paused" and not stuck
         self.bar.setVisible(working or paused)
         self.pace.setVisible(working)
         self.pause.setVisible(working or paused)
+        self.retry.setVisible(stuck)
         self.doing.setText("" if work is None else self._sentence(work))
         self.doing.setToolTip("" if work is None else work.why)
         if work is None:
@@ -79,6 +93,8 @@ class StatusBar(QFrame):
             if not work.file:
                 return self.tr("Loading the models")
             return stages.get(work.stage, self.tr("Working on {}")).format(work.file)
+        if _is_stuck(work):
+            return work.why
         return {
             "starting": self.tr("Opening the library"),
             "scanning": self.tr("Looking through the folders"),
@@ -110,3 +126,10 @@ class StatusBar(QFrame):
             self.resume_wanted.emit()
         else:
             self.pause_wanted.emit()
+
+
+def _is_stuck(work: Work) -> bool:
+    """Indexing cannot go on by itself: a full disk, a worker that fails, another program. A pause is no trouble."""
+    if work.state == "paused":
+        return not work.why.startswith(PAUSED_BY)
+    return work.state in ("failed", "idle") and bool(work.why)

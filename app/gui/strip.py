@@ -16,8 +16,8 @@ ROW, LABEL = 8 * STEP - 2, 14 * STEP
 KEY_STEP_S = 5.0
 
 
-class SeekBar(QWidget):
-    """A thin line with the matched range on it. `sought` in seconds."""
+class Timed(QWidget):
+    """Something drawn over the time of a video, with the player's position in it. `sought` in seconds."""
 
     sought = Signal(float)
 
@@ -25,18 +25,8 @@ class SeekBar(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._at_s, self._length_s = 0.0, 0.0
-        self._range = (0.0, 0.0)
-        self.setFixedHeight(5 * STEP)
-        self.setMinimumWidth(60)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(self.tr("Position"))
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         theme.changed.connect(self.update)
-
-    def show_range(self, start_s: float, end_s: float, length_s: float) -> None:
-        self._range, self._length_s = (start_s, end_s), length_s
-        self.update()
 
     def set_length(self, length_s: float) -> None:
         self._length_s = length_s
@@ -44,6 +34,31 @@ class SeekBar(QWidget):
 
     def set_position(self, at_s: float) -> None:
         self._at_s = at_s
+        self.update()
+
+    def _share(self, second: float) -> float:
+        """Where a second lies in the video, 0 to 1."""
+        return min(1.0, max(0.0, second / self._length_s)) if self._length_s > 0 else 0.0
+
+    def _seek_to(self, share: float) -> None:
+        if self._length_s > 0:
+            self.sought.emit(min(1.0, max(0.0, share)) * self._length_s)
+
+
+class SeekBar(Timed):
+    """A thin line with the matched range on it."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(theme, parent)
+        self._range = (0.0, 0.0)
+        self.setFixedHeight(5 * STEP)
+        self.setMinimumWidth(60)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Position"))
+
+    def show_range(self, start_s: float, end_s: float, length_s: float) -> None:
+        self._range, self._length_s = (start_s, end_s), length_s
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
@@ -70,8 +85,7 @@ class SeekBar(QWidget):
             painter.drawEllipse(QPointF(self._x(self._at_s), middle), 8.5, 8.5)
 
     def _x(self, second: float) -> float:
-        share = min(1.0, max(0.0, second / self._length_s)) if self._length_s > 0 else 0.0
-        return 6 + share * (self.width() - 12)
+        return 6 + self._share(second) * (self.width() - 12)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self._seek(event.position().x())
@@ -88,39 +102,23 @@ class SeekBar(QWidget):
             self.sought.emit(max(0.0, min(self._length_s, self._at_s + step)))
 
     def _seek(self, x: float) -> None:
-        if self._length_s > 0:
-            share = min(1.0, max(0.0, (x - 6) / max(1, self.width() - 12)))
-            self.sought.emit(share * self._length_s)
+        self._seek_to((x - 6) / max(1, self.width() - 12))
 
 
-class Strip(QWidget):
-    """Four rows; a branch that abstains says so in its row."""
-
-    sought = Signal(float)
+class Strip(Timed):
+    """Four rows; a branch that abstains has an empty one."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._theme = theme
+        super().__init__(theme, parent)
         self._curves: Mapping[str, Curve] = {}
-        self._length_s, self._at_s = 0.0, 0.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(self.tr("Where in the video each branch finds the query"))
-        theme.changed.connect(self.update)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(300, len(BRANCHES) * ROW + 3 * STEP)
 
     def show_curves(self, curves: Mapping[str, Curve], length_s: float) -> None:
         self._curves, self._length_s = curves, length_s
-        self.update()
-
-    def set_length(self, length_s: float) -> None:
-        self._length_s = length_s
-        self.update()
-
-    def set_position(self, at_s: float) -> None:
-        self._at_s = at_s
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
@@ -173,11 +171,6 @@ class Strip(QWidget):
         painter.setPen(QPen(colour, 1.5))
         painter.drawPolyline(QPolygonF(points))
 
-    def _share(self, second: float) -> float:
-        return min(1.0, max(0.0, second / self._length_s)) if self._length_s > 0 else 0.0
-
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         left, width = LABEL + 2 * STEP, self.width() - LABEL - 4.5 * STEP
-        if self._length_s > 0:
-            share = min(1.0, max(0.0, (event.position().x() - left) / max(1.0, width)))
-            self.sought.emit(share * self._length_s)
+        self._seek_to((event.position().x() - left) / max(1.0, width))

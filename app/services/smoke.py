@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,16 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from app.services.doctor import Finding
+from app.services.itself import own_command
 from app.workers.offline import VARIABLE
 
 TIMEOUT_S = 900.0
-
-
-def own_command(*words: str) -> list[str]:
-    """The command line that starts this very program: the frozen one is its own interpreter."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, *words]
-    return [sys.executable, "-m", "app.cli.main", *words]
 
 
 def smoke() -> list[Finding]:

@@ -139,6 +139,13 @@ DECLARED: Mapping[str, Setting] = MappingProxyType(
                 _one_of(WORK_OR_WAIT),
                 WORK_OR_WAIT,
             ),
+            Setting(
+                "start_at_login",
+                "off",
+                "Whether the program starts in the tray when you log in, and goes on indexing quietly.",
+                _one_of(ON_OR_OFF),
+                ON_OR_OFF,
+            ),
         )
     }
 )

@@ -16,7 +16,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("PySide6.QtWidgets", reason="the window's libraries are not installed")
 
 from PySide6.QtGui import QColor, QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
 from app.gui.bridge import Bridge
 from app.gui.main_window import MainWindow
@@ -25,6 +25,7 @@ from app.gui.session import Session
 from app.gui.start import make_application
 from app.gui.theme import Theme
 from app.services.views import FolderView, Overview
+from m2hf_core.config.settings import DECLARED
 from m2hf_core.errors import KnownError
 from m2hf_core.records import (
     BRANCHES,
@@ -32,6 +33,7 @@ from m2hf_core.records import (
     BranchHit,
     CaptionAnswer,
     CaptionHit,
+    Failure,
     Line,
     SearchAnswer,
     SearchHit,
@@ -120,6 +122,42 @@ CAPTIONS = tuple(
     CaptionHit(n + 1, text, "own", (Branch.VISUAL,), {Branch.VISUAL: BranchHit(n + 1, 0.3)})
     for n, text in enumerate(("a dog on a patio", "two people at a table", "rain"))
 )
+
+
+DESCRIBED = [
+    {
+        "id": setting.name,
+        "title": setting.title,
+        "value": setting.default,
+        "default": setting.default,
+        "kind": setting.kind,
+        "choices": setting.choices,
+        "help": setting.help,
+    }
+    for setting in DECLARED.values()
+]
+PRESETS = [
+    {
+        "id": name,
+        "state": "not here",
+        "size": "600 MB",
+        "licence": "MIT",
+        "title": name.title(),
+        "sentence": "Good.",
+    }
+    for name in ("demo", "fast", "best")
+]
+SCORERS = [
+    {"id": "untrained", "state": "untrained", "active": False, "test": None},
+    {
+        "id": "family-2",
+        "state": "trained:library-2",
+        "active": True,
+        "test": {"queries": 40, "before": {"R@1": 25.0}, "after": {"R@1": 50.0}},
+    },
+    {"id": "other", "state": "trained:synthetic", "active": False, "test": {"queries": 0}},
+]
+FAILURES = [Failure(Path("/v/broken.mp4"), "f", "probe", "It is empty.", "Copy it again.", 1, True)]
 
 
 class StillBridge(Bridge):
@@ -228,3 +266,46 @@ def window(qtbot: Any, theme: Theme, bridge: StillBridge, tmp_path: Path) -> Mai
     made.show()
     bridge.overview.emit(make_overview())
     return made
+
+
+@pytest.fixture
+def type_query(window: MainWindow, qtbot: Any) -> Callable[..., None]:
+    """Types words into the window's field and waits for their answer."""
+
+    def type_words(text: str = "a dog") -> None:
+        qtbot.keyClicks(window.search.field, text)
+        qtbot.waitUntil(lambda: window.answer is not None and window.answer.query.startswith(text))
+
+    return type_words
+
+
+@pytest.fixture
+def dialog_named(window: MainWindow) -> Callable[[str], Any]:
+    """The newest dialog of this name."""
+
+    def named(name: str) -> QDialog:
+        found = [child for child in window.findChildren(QDialog) if child.objectName() == name]
+        assert found, f"no dialog {name}"
+        return found[-1]
+
+    return named
+
+
+@pytest.fixture
+def described() -> list[dict[str, Any]]:
+    return DESCRIBED
+
+
+@pytest.fixture
+def presets() -> list[dict[str, Any]]:
+    return PRESETS
+
+
+@pytest.fixture
+def failures() -> list[Failure]:
+    return FAILURES
+
+
+@pytest.fixture
+def scorers() -> list[dict[str, Any]]:
+    return SCORERS

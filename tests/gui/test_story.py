@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,8 @@ from app.gui.main_window import MainWindow
 from app.gui.session import Session
 
 CLIPS = 8
-PATIENCE_MS = 60_000
-"""Importing torch and starting a worker take half a minute of a busy machine."""
+PATIENCE_MS = 600_000
+"""Importing torch and starting a worker take half a minute, and minutes where the machine is shared."""
 HEARTBEAT_MS = 5
 
 
@@ -26,19 +27,38 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Notes the gaps between beats of the GUI thread, in milliseconds."""
+    """Notes the gaps between beats of the GUI thread in milliseconds, and how long that thread itself computed in each.
+
+    Where the machine is shared the first also holds what the neighbours took; the second never does.
+    """
 
     def __init__(self) -> None:
         self.gaps: list[float] = []
-        self._last = time.perf_counter()
+        self.busy: list[float] = []
+        self._last, self._spent = time.perf_counter(), time.thread_time()
         self._timer = QTimer(interval=HEARTBEAT_MS, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
         self._timer.start()
 
     def _beat(self) -> None:
-        now = time.perf_counter()
+        now, spent = time.perf_counter(), time.thread_time()
         self.gaps.append(1000 * (now - self._last))
-        self._last = now
+        self.busy.append(1000 * (spent - self._spent))
+        self._last, self._spent = now, spent
+
+    def tell(self, when: str) -> None:
+        """Log the figures since the last time, and begin anew."""
+        for name, found in (("gap", sorted(self.gaps)), ("computing", sorted(self.busy))):
+            longest, p99 = found[-1], found[len(found) * 99 // 100]
+            log.info(
+                "while %s: longest %s %.0f ms, p99 %.0f ms, load %.1f",
+                when,
+                name,
+                longest,
+                p99,
+                os.getloadavg()[0],
+            )
+        self.gaps, self.busy = [], []
 
     def stop(self) -> None:
         self._timer.stop()
@@ -67,7 +87,7 @@ def story(qtbot: Any, theme: Any, tmp_path: Path) -> Iterator[MainWindow]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     window = story
     troubles: list[object] = []
@@ -85,12 +105,13 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     welcome.begin.click()
 
     # Indexing goes on behind the window until everything is searchable.
+    wait(lambda: window.bridge._search is not None)
+    heartbeat.tell("starting")
     wait(lambda: window._overview is not None and window._overview.videos["ready"] == CLIPS)
     assert window.library.folders.rowCount() == 2
 
     # Typing brings moments, the first of them already while the words are written.
-    wait(lambda: window.bridge._search is not None)
-    heartbeat.gaps.clear()
+    heartbeat.tell("indexing")
     qtbot.keyClicks(window.search.field, "two green circles", delay=20)
     wait(
         lambda: (
@@ -100,9 +121,8 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     wait(
         lambda: window.answer is not None and window.answer.videos == CLIPS
     )  # the last ones follow by themselves
+    heartbeat.tell("typing")
     heartbeat.stop()
-    gaps = sorted(heartbeat.gaps)
-    log.info("heartbeat while typing: longest %.0f ms, p99 %.0f ms", gaps[-1], gaps[len(gaps) * 99 // 100])
 
     # The keyboard goes through the cards; the moment says why it is there.
     qtbot.keyClick(window.search.field, Qt.Key.Key_Down)

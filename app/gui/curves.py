@@ -1,0 +1,107 @@
+"""How a training goes: the loss of each branch over the steps, and how many held-out moments come first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.gui.theme import SMALL_PX, STEP, Theme, sized
+
+if TYPE_CHECKING:
+    from app.services.own_training import Figures
+
+Points = Sequence[tuple[int, float]]
+
+
+class Curves(QWidget):
+    """Two small charts side by side over the same steps."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._figures: Figures | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(self.tr("How the training goes"))
+        theme.changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(100 * STEP, 40 * STEP)
+
+    def show_figures(self, figures: Figures | None) -> None:
+        """Also told in words, for whoever cannot see the curves."""
+        self._figures = figures
+        self.setAccessibleDescription(self.last())
+        self.update()
+
+    def last(self) -> str:
+        """The newest figures in words."""
+        figures = self._figures
+        if figures is None or not figures.loss:
+            return ""
+        step, loss = figures.loss[-1]
+        words = self.tr("Step {}, loss {:.2f}").format(step, loss)
+        if figures.found:
+            words += self.tr(" · {:.0f} % of the held-out moments come first").format(figures.found[-1][1])
+        return words
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = self._theme.colours
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colours.raised))
+        painter.drawRoundedRect(QRectF(self.rect()), 10, 10)
+        half = (self.width() - 9 * STEP) / 2
+        left = QRectF(3 * STEP, 3 * STEP, half, self.height() - 6 * STEP)
+        right = left.translated(half + 3 * STEP, 0)
+        figures = self._figures
+        last = figures.loss[-1][0] if figures is not None and figures.loss else 1
+        branches = dict(figures.branches) if figures is not None else {}
+        found = figures.found if figures is not None else ()
+        loss = [(QColor(colours.branch(name)), curve) for name, curve in branches.items()]
+        self._chart(painter, left, self.tr("Loss"), loss, last, None)
+        first = self.tr("Held-out moments found first (%)")
+        self._chart(painter, right, first, [(QColor(colours.accent), found)], last, 100.0)
+
+    def _chart(
+        self,
+        painter: QPainter,
+        area: QRectF,
+        title: str,
+        curves: Sequence[tuple[QColor, Points]],
+        last: int,
+        top: float | None,
+    ) -> None:
+        """One chart from zero to `top`, or to the highest value."""
+        colours = self._theme.colours
+        painter.setFont(sized(self.font(), SMALL_PX))
+        painter.setPen(QColor(colours.muted))
+        head = QRectF(area.left(), area.top(), area.width(), 5 * STEP)
+        painter.drawText(head, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, title)
+        plot = area.adjusted(0, 6 * STEP, 0, 0)
+        painter.setPen(QPen(QColor(colours.line), 1))
+        painter.drawLine(plot.bottomLeft(), plot.bottomRight())
+        highest = top or max((value for _, curve in curves for _, value in curve), default=1.0) or 1.0
+        for colour, curve in curves:
+            points = [
+                QPointF(
+                    plot.left() + step / max(1, last) * plot.width(),
+                    plot.bottom() - max(0.0, min(1.0, value / highest)) * plot.height(),
+                )
+                for step, value in curve
+            ]
+            painter.setPen(QPen(colour, 1.5))
+            painter.drawPolyline(QPolygonF(points))
+            if points:
+                painter.setBrush(colour)
+                painter.drawEllipse(points[-1], 3, 3)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+        newest = [curve[-1][1] for _, curve in curves if curve]
+        if newest:
+            painter.setPen(QColor(colours.text))
+            words = f"{newest[0]:.0f}" if top else " · ".join(f"{value:.2f}" for value in newest)
+            painter.drawText(head, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)

@@ -1,0 +1,113 @@
+"""Training on the library's own captions, as commands that a process of its own runs; here is what is in its folder.
+
+Nothing here trains: the window starts the commands one after the other, looks at the figures as they are written, and
+takes the scorer in when they are done. The same commands work by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.services.itself import own_command
+from m2hf_core.errors import KnownError
+
+FOLDER = "training"
+HELD_OUT_SHARE = 10
+"""One clip in so many chooses the best epoch where no video fell into the part for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRun:
+    """The folder of one training: the library's captions with their features, and the run itself."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def metrics(self) -> Path:
+        return self.run / "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run has told so far; steps count from its beginning."""
+
+    loss: tuple[tuple[int, float], ...] = ()
+    branches: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    """Branch -> its part of the loss."""
+    found: tuple[tuple[int, float], ...] = ()
+    """R@1 in percent on the clips held out, after each epoch."""
+
+
+def new_run(data_folder: Path) -> OwnRun:
+    """A fresh place for a training; nothing is written yet."""
+    return OwnRun(data_folder / FOLDER / time.strftime("own-%Y%m%d-%H%M%S"))
+
+
+def write_data_command(run: OwnRun, data_folder: Path, preset: str) -> list[str]:
+    """First: the captions and pins of the library, with the features of their moments."""
+    where = ("--data-dir", str(data_folder), "--preset", preset)
+    return own_command("library", "export-training", str(run.data), "--json", *where)
+
+
+def train_command(run: OwnRun, data_folder: Path, written: Mapping[str, Any]) -> list[str]:
+    """Then: training on them. `written` is what the first command answered.
+
+    Raises `KnownError` when there are too few captioned moments to learn from and hold some out.
+    """
+    clips = written["clips"]
+    changes = {"threads": str(max(1, (os.cpu_count() or 2) - 1))}  # so that the window stays quick
+    if "val" not in clips:
+        held_out = max(1, clips.get("train", 0) // HELD_OUT_SHARE)
+        if clips.get("train", 0) - held_out < 2:
+            raise KnownError(
+                "There are too few captioned moments to train on.",
+                "Add captions to some dozens of moments first; a few hundred make a difference.",
+            )
+        changes["held_out"] = str(held_out)
+    settings = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
+    where = ("--data", str(run.data), "--out", str(run.run), "--data-dir", str(data_folder))
+    return own_command("train", *where, "--json", *settings)
+
+
+def read_figures(run: OwnRun) -> Figures:
+    """Everything that is whole in the run's metrics; empty before the first line."""
+    try:
+        lines = run.metrics.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return Figures()
+    loss: list[tuple[int, float]] = []
+    branches: dict[str, list[tuple[int, float]]] = {}
+    found: list[tuple[int, float]] = []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break  # still being written
+        step = int(row["step"])
+        if row["event"] == "validation":
+            found.append((step, float(row.get("rrf", row["honest"]))))
+        else:
+            loss.append((step, float(row["loss"])))
+            for name, value in row["branches"].items():
+                branches.setdefault(name, []).append((step, float(value)))
+    return Figures(tuple(loss), {name: tuple(curve) for name, curve in branches.items()}, tuple(found))
+
+
+def tidy(run: OwnRun, *, keep_report: bool) -> None:
+    """Delete the copy of the features; of a run that was given up, everything."""
+    shutil.rmtree(run.data if keep_report else run.folder, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""`Report a problem`: what somebody who helps would ask for, in one file, without names of people, folders or videos.
+
+It is written where the owner wishes and sent nowhere; the owner can look into it before giving it to anybody.
+"""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import io
+import json
+import platform
+import re
+import socket
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.services.doctor import examine
+from app.services.library import Library
+from m2hf_core.config.paths import Paths
+from m2hf_core.config.settings import Settings
+from m2hf_core.errors import DiskFull, KnownError
+from m2hf_core.progress import Progress
+from m2hf_core.store import folders
+
+LOG = "window.log"
+TAIL_BYTES = 200_000
+"""Of the log: some thousand lines."""
+IN_NAME = r"(?:[^\"'<>|\n]|'(?=\w))"
+"""A sign of a path in a log line: up to the quote that closes it, else up to the last ending in the line."""
+MEDIA = "mp4|m4v|mov|mkv|webm|avi|wmv|flv|mpg|mpeg|ts|mts|m2ts|3gp|ogv|srt|vtt"
+SHORTEST_NAME = 3
+"""Shorter user names would be found inside other words."""
+
+
+class Redaction:
+    """Replaces what tells who somebody is or what they film."""
+
+    def __init__(self, watched: Sequence[Path]) -> None:
+        longest_first = sorted({str(path) for path in watched}, key=len, reverse=True)
+        self._rules: list[tuple[re.Pattern[str], str]] = []
+        for number, folder in enumerate(longest_first, 1):
+            below = re.compile(re.escape(folder) + rf"(?:[/\\](?:{IN_NAME}*(\.\w{{2,4}})\b|{IN_NAME}*))?")
+            self._rules.append((below, rf"<folder {number}>/…\1"))
+        if len(Path.home().parts) > 1:
+            self._rules.append((re.compile(re.escape(str(Path.home()))), "~"))
+        names = ((getpass.getuser(), "<user>"), (socket.gethostname(), "<computer>"))
+        self._rules.append((re.compile(rf"[^\s\"'/\\…]{{1,255}}\.({MEDIA})\b", re.IGNORECASE), r"….\1"))
+        for name, shown in names:
+            if len(name) >= SHORTEST_NAME:
+                self._rules.append((re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE), shown))
+
+    def __call__(self, text: str) -> str:
+        for pattern, shown in self._rules:
+            text = pattern.sub(shown, text)
+        return text
+
+
+def write_report(library: Library, target: Path, progress: Progress) -> Path:
+    """The zip file. Raises `KnownError` where it cannot be written, `DiskFull`, `Interrupted`."""
+    with library.store.library.reading() as session:
+        watched = [Path(row.path) for row in folders.list_folders(session)]
+    clean = Redaction([*watched, library.paths.data])
+    parts = {
+        "program.txt": _program(),
+        "settings.json": _settings(library.paths),
+        "log.txt": _tail(library.paths),
+    }
+    progress.start("examine", 1, "findings")
+    findings = examine(library.paths.data)
+    progress.check()
+    parts["doctor.json"] = json.dumps([finding.document() for finding in findings], indent=1)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, text in parts.items():
+            bundle.writestr(name, clean(text))
+    target = target.with_suffix(".zip")
+    try:
+        target.write_bytes(content.getvalue())
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"There is no room left for {target.name}.", "Save it on another disk.") from error
+        raise KnownError(f"{target.name} cannot be written.", error.strerror or "") from error
+    return target
+
+
+def _program() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("m2hf-app")
+    except PackageNotFoundError:
+        number = "unknown"
+    return f"m2hf-app {number}\n{platform.platform()}\nPython {platform.python_version()}\n"
+
+
+def _settings(paths: Paths) -> str:
+    try:
+        described = Settings.load(paths).describe()
+    except KnownError as error:
+        return str(error)
+    return json.dumps({row["id"]: row["value"] for row in described}, indent=1)
+
+
+def _tail(paths: Paths) -> str:
+    """The end of the window's log; empty where no window was ever open."""
+    try:
+        with (paths.data / LOG).open("rb") as file:
+            file.seek(0, io.SEEK_END)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,93 @@
+"""The cards: where they lie, how the keyboard goes through them, and which pictures they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from app.gui.records import Moment
+
+KEY = Qt.Key
+
+
+def test_pictures_that_were_not_there_are_asked_again_after_indexing(window, bridge, overview) -> None:
+    moment = Moment(Path("/v/new.mp4"), 1.0)
+    bridge.pictured.emit(moment, QImage())
+    assert window.thumbnails.get(moment).isNull()
+    videos = dict(overview().videos)
+    window._show_overview(overview(videos=videos))
+    assert window.thumbnails.get(moment).isNull()
+    window._show_overview(overview(videos={**videos, "ready": videos["ready"] + 1}))
+    window.thumbnails.get(moment)
+    assert bridge.pictures_asked[-1] == moment
+
+
+def test_the_chosen_moment_stays_chosen_when_it_moves(
+    window, qtbot, bridge, answer, hits, type_query
+) -> None:
+    type_query()
+    window.results.setCurrentIndex(window.results.results.index(2))
+    turned = tuple(reversed(hits(3)))
+    bridge.answer = lambda text: replace(answer(text), hits=turned)
+    qtbot.keyClicks(window.search.field, " x")
+    qtbot.waitUntil(lambda: window.results.results.rowCount() == 3)
+    assert window.results.current_hit().clip_id == 3
+    assert window.results.currentIndex().row() == 0
+
+
+def test_only_visible_cards_ask_for_pictures(window, bridge, answer, type_query) -> None:
+    bridge.answer = lambda text: answer(text, hits=10_000)
+    type_query()
+    window.results._unfolded = True
+    window.results._arrange()
+    window.results.viewport().repaint()
+    QApplication.processEvents()
+    assert 0 < len(bridge.pictures_asked) < 60
+    before = len(bridge.pictures_asked)
+    bar = window.results.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    window.results.viewport().repaint()
+    rows = window.results.visible_rows()
+    assert 9_999 in rows
+    assert len(rows) < 40
+    assert len(bridge.pictures_asked) - before < 60
+
+
+def test_cards_are_found_where_they_are_painted(window, type_query) -> None:
+    type_query()
+    for row in (0, 2, 3, 10):
+        index = window.results.results.index(row)
+        assert window.results.indexAt(window.results.visualRect(index).center()).row() == row
+    assert not window.results.indexAt(QPoint(1, 1)).isValid()
+    assert window.results.isIndexHidden(window.results.results.index(20)), "the fold hides it"
+
+
+def test_arrows_keep_their_column_across_sections(window, qtbot, type_query) -> None:
+    type_query()
+    view = window.results
+    view.setCurrentIndex(view.results.index(1))
+    qtbot.keyClick(view, KEY.Key_Down)
+    assert view.currentIndex().row() == 4
+    qtbot.keyClick(view, KEY.Key_Up)
+    assert view.currentIndex().row() == 1
+    qtbot.keyClick(view, KEY.Key_End)
+    assert view.currentIndex().row() == 10, "what is folded is passed over"
+    qtbot.keyClick(view, KEY.Key_Home)
+    assert view.currentIndex().row() == 0
+
+
+def test_hovering_scrubs_through_the_clip(window, qtbot, bridge, type_query) -> None:
+    type_query()
+    area = window.results.visualRect(window.results.results.index(0))
+    asked = []
+    for share in (0.1, 0.9):
+        qtbot.mouseMove(
+            window.results.viewport(), QPoint(int(area.left() + share * area.width()), area.center().y())
+        )
+        qtbot.waitUntil(lambda: window.results.cards.scrubbed is not None)
+        asked.append(window.results.cards.scrubbed[1])
+    assert 0 <= asked[0] < asked[1] <= 9
