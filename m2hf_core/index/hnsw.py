@@ -28,7 +28,7 @@ def available() -> bool:
 
 
 class HnswIndex:
-    """A `GrowingIndex`. Memory: 4 bytes per number and about 140 per vector."""
+    """A `VectorIndex` that takes and forgets vectors. Memory: 4 bytes per number and about 140 per vector."""
 
     def __init__(self, width: int, *, room: int = 1024) -> None:
         self._lock = threading.Lock()

@@ -31,15 +31,3 @@ class VectorIndex(Protocol):
     def search(self, query: FloatArray, k: int) -> tuple[IdArray, FloatArray]:
         """The k best for query [width]: ids and scores, best first, ties by ascending id."""
         ...
-
-
-class GrowingIndex(VectorIndex, Protocol):
-    """One that takes vectors and forgets them while it serves."""
-
-    def add(self, ids: IdArray, vectors: FloatArray) -> None:
-        """Add or replace. ids [n], vectors [n, width]; raises ValueError on other shapes or what is not finite."""
-        ...
-
-    def remove(self, ids: IdArray) -> None:
-        """Forget ids; unknown ones are ignored."""
-        ...

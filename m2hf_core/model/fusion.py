@@ -70,7 +70,7 @@ def first_key(lanes: Sequence[RankArray], fusion: Fusion, shape: tuple[int, ...]
     if fusion == "mean-rank":
         total = np.zeros(shape, np.int64)
         for lane in lanes:
-            total += np.where(lane == ABSTAINED, size, lane)
+            total += np.minimum(lane, size)  # abstaining is the largest rank; so is a place beyond the pool
         return total
     if fusion == "rrf":
         shares = np.zeros(shape)

@@ -41,22 +41,6 @@ class AskedStep:
     exact: ExactRows | None = None
 
 
-def search_steps(
-    gallery: Gallery,
-    steps: Sequence[AskedStep],
-    passing: BoolArray | None,
-    *,
-    k: int,
-    fusion: Fusion,
-    branches: Collection[str],
-    explain: bool = False,
-    calibration: Calibration | None = None,
-) -> tuple[tuple[SearchHit, ...], Mapping[str, str], list[str]]:
-    """Score every step, then `fuse_steps`. `passing` [N] is what the filters let in, None = everything."""
-    scored = [score_step(gallery, step, passing, calibration) for step in steps]
-    return fuse_steps(gallery, scored, k=k, fusion=fusion, branches=branches, explain=explain)
-
-
 def fuse_steps(
     gallery: Gallery,
     scored: Sequence[Scored],
@@ -108,7 +92,7 @@ def score_step(
         lanes=lanes,
         abstained=abstained,
         pool=pool,
-        pushed=_joined(_pushed(gallery, step, pool), _unearned(gallery, lanes, calibration)),
+        pushed=_joined(_pushed(gallery, step, pool), _unearned(gallery, lanes, pool, calibration)),
         said_at={} if step.exact is None else step.exact.said_at,
         calibration=calibration,
     )
@@ -168,13 +152,16 @@ def _joined(pushed: BoolArray | None, hubs: BoolArray | None) -> BoolArray | Non
 
 
 def _unearned(
-    gallery: Gallery, lanes: Mapping[str, LaneScores], calibration: Calibration | None
+    gallery: Gallery,
+    lanes: Mapping[str, LaneScores],
+    pool: BoolArray | None,
+    calibration: Calibration | None,
 ) -> BoolArray | None:
-    """[N] the hubs that this query gives no reason to show: nothing about them is unusual, nobody speaks of it."""
+    """[N] hubs in the pool that the query gives no reason to show: nothing is unusual, nobody speaks of it."""
     if calibration is None or not calibration.hubs.any():
         return None
     pushed = np.zeros(len(gallery), np.bool_)
-    for row in np.flatnonzero(calibration.hubs).tolist():
+    for row in np.flatnonzero(calibration.hubs if pool is None else calibration.hubs & pool).tolist():
         own = {name: float(lane.scores[row]) for name, lane in lanes.items() if not lane.abstain[row]}
         dense = {name: score for name, score in own.items() if name in DENSE}
         share = calibration.share(row, dense)

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from m2hf_core.index import Segment
-from m2hf_core.index.vectors import unit_rows
+from m2hf_core.index import Segment, coded
 from m2hf_core.progress import Progress
 from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.gallery import FloatArray, Gallery, GalleryClip, SpokenLine
@@ -29,6 +29,10 @@ CLIPS_PER_TOPIC, KINDS, NOUNS = 100, 64, 4000
 CLIP_SPREAD, FRAME_SPREAD, WORD_SPREAD = 0.8, 0.5, 2.6
 SEGMENT = 2048
 RHO = 0.5
+NULL_CAPTIONS = 128
+LAYOUT = 2
+"""Raised when the arrays of a kept gallery change."""
+COMPLETE = "complete"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,23 +71,30 @@ class World:
 
 
 def make_gallery(world: World, clips: int, folder: Path, progress: Progress) -> Gallery:
-    """A gallery of `clips` clips with three dense branches, words spoken in a third of it, and file names."""
+    """A gallery of `clips` clips with three dense branches, words spoken in a third of it, and file names.
+
+    Its arrays lie in `folder`, and are taken from there where the same gallery was made before.
+    """
     progress.start("render", clips, "clips")
+    own = folder / f"gallery-{LAYOUT}-{clips}-{world.seed}"
+    sizes = [min(SEGMENT, clips - start) for start in range(0, clips, SEGMENT)]
+    if not (own / COMPLETE).exists():
+        for number, centres in enumerate(world.vectors(clips)):
+            place = own / f"seg-{number}"
+            place.mkdir(parents=True, exist_ok=True)
+            rng = np.random.default_rng([world.seed, clips, number, 1])
+            for name, values in _arrays(world, rng, centres, number * SEGMENT).items():
+                np.save(place / f"{name}.npy", values)
+            progress.advance(len(centres))
+        (own / COMPLETE).touch()
     segments = []
-    for number, centres in enumerate(world.vectors(clips)):
-        own = folder / f"seg-{number}"
-        own.mkdir(parents=True)
-        arrays = _arrays(
-            world, np.random.default_rng([world.seed, clips, number, 1]), centres, number * SEGMENT
-        )
-        for name, values in arrays.items():
-            np.save(own / f"{name}.npy", values)
-        mapped = {name: np.load(own / f"{name}.npy", mmap_mode="r") for name in arrays}
+    for number, size in enumerate(sizes):
+        files = (own / f"seg-{number}").glob("*.npy")
+        mapped = {file.name.removesuffix(".npy"): np.load(file, mmap_mode="r") for file in files}
         for branch in ("audio", "motion"):  # the cost of asking is the same whatever stands there
             mapped[f"muted.{branch}"] = mapped["unit.visual"]
             mapped[f"muted_weight.{branch}"] = mapped["unit_weight.visual"]
-        segments.append(Segment(str(number), mapped, np.ones(len(centres), np.bool_)))
-        progress.advance(len(centres))
+        segments.append(Segment(str(number), mapped, np.ones(size, np.bool_)))
     rng = np.random.default_rng([world.seed, clips, 2])
     ids = np.arange(1, clips + 1, dtype=np.int64)
     paths = [Path(f"/library/{n % 97}/video{n}.mp4") for n in range(clips // 4 + 1)]
@@ -104,8 +115,9 @@ def make_queries(world: World, gallery: Gallery, count: int) -> list[EncodedQuer
     queries = []
     for row in rng.choice(len(gallery), count, replace=len(gallery) < count).tolist():
         frames = gallery.encoded.frames(row, "visual")
-        centre = np.repeat(frames[[int(rng.integers(len(frames)))]], TOKENS, axis=0)
-        tokens = world.around(rng, centre, WORD_SPREAD)
+        # Noise of their own: rows of the world's would make each word the twin of frames anywhere in the gallery.
+        noise = unit_rows(rng.standard_normal((TOKENS, WIDTH), dtype=np.float32))
+        tokens = unit_rows(frames[[int(rng.integers(len(frames)))]] + WORD_SPREAD * noise)
         dense = {}
         for branch in BRANCHES:
             weight = rng.random(TOKENS, dtype=np.float32)
@@ -140,10 +152,20 @@ def _arrays(
             made = unit_rows(frames * np.repeat(world.gates[branch][kinds], FRAMES, axis=0))
         weight = np.exp(0.5 * rng.standard_normal((n, FRAMES), dtype=np.float32))
         weight /= weight.sum(axis=1, keepdims=True)
-        arrays[f"unit.{branch}"] = made.astype(np.float16)
+        arrays[f"unit.{branch}"] = torch.from_numpy(made).half().numpy()
         arrays[f"unit_weight.{branch}"] = weight.ravel()
-        arrays[f"pooled.{branch}"] = np.einsum(
-            "nfd,nf->nd", made.reshape(n, FRAMES, -1), weight, optimize=True
-        )
+        pooled = np.matmul(weight[:, None], made.reshape(n, FRAMES, -1))[:, 0]
+        arrays[f"pooled.{branch}"] = pooled
+        arrays[f"codes.{branch}"], arrays[f"step.{branch}"] = coded(pooled)
         arrays[f"present.{branch}"] = np.ones(n, np.bool_)
+        # What unrelated captions score is drawn, not met: that likelihoods are asked for is what counts here.
+        null = rng.normal((0.0, 0.05), (0.01, 0.005), (n, 2)).clip((-1.0, 0.01), 1.0)
+        arrays[f"null.{branch}"] = null.astype(np.float32)
+        arrays[f"top.{branch}"] = rng.normal(4.0, 0.5, NULL_CAPTIONS).astype(np.float32)
     return arrays
+
+
+def unit_rows(values: FloatArray) -> FloatArray:
+    """Rows [n, d] scaled to length one, in place: a gallery has millions of them."""
+    values /= np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+    return values

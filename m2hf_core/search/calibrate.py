@@ -30,7 +30,8 @@ class Calibration:
 
     def __init__(self, gallery: Gallery, caption_nouns: Sequence[frozenset[str]]) -> None:
         """`caption_nouns` [M]: the noun sets of the null captions, in the order of the bank."""
-        self._encoded = gallery.encoded
+        null = {str(branch): gallery.encoded.null(branch) for branch in gallery.encoded.branches}
+        self._null = {branch: values for branch, values in null.items() if values is not None}
         tops: dict[str, FloatArray] = {}
         for branch in gallery.encoded.branches:
             found = gallery.encoded.null_tops(branch)
@@ -43,7 +44,7 @@ class Calibration:
         own = [self._quantiles(branch, values) for branch, values in tops.items()]
         # With more branches something unusual turns up somewhere more often, for null captions as for queries.
         self._joint = np.sort(np.max(own, axis=0)) if own else np.empty(0, np.float32)
-        self.hubs = self._find_hubs(len(gallery))
+        self.hubs = self._find_hubs(gallery)
 
     @property
     def known(self) -> bool:
@@ -55,10 +56,12 @@ class Calibration:
             return None
         unusual = score
         if branch != Branch.SPEECH:
-            null = self._encoded.null(branch, np.asarray([row]))
-            if null is None or np.isnan(null).any():
+            if branch not in self._null:
                 return None
-            unusual = (score - float(null[0, 0])) / float(null[0, 1])
+            mean, deviation = self._null[branch][row].tolist()
+            if np.isnan(mean):
+                return None
+            unusual = (score - mean) / deviation
         return float(self._quantiles(branch, np.asarray([unusual], np.float32))[0])
 
     def likelihood(self, row: int, scores: Mapping[str, float]) -> Likelihood:
@@ -88,15 +91,13 @@ class Calibration:
         shares: npt.NDArray[np.float64] = np.searchsorted(ordered, values, side="left") / len(ordered)
         return shares
 
-    def _find_hubs(self, size: int) -> BoolArray:
+    def _find_hubs(self, gallery: Gallery) -> BoolArray:
         """[N] clips that on average fit any caption better than an ordinary clip fits one in hundreds."""
-        hubs = np.zeros(size, np.bool_)
-        for branch in self._tops:
-            if branch == Branch.SPEECH:
-                continue
-            rows = np.flatnonzero(self._encoded.present[branch])
-            null = self._encoded.null(branch, rows)
-            if null is not None and len(rows):
+        hubs = np.zeros(len(gallery), np.bool_)
+        for branch in self._tops.keys() & self._null.keys():
+            rows = np.flatnonzero(gallery.encoded.present[branch])
+            null = self._null[branch][rows]
+            if len(rows):
                 mean, deviation = np.median(null, axis=0)
                 hubs[rows] |= null[:, 0] > mean + HUB * deviation
         return hubs

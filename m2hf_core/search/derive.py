@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from m2hf_core.index import Segment
+from m2hf_core.index import Segment, coded
 from m2hf_core.model.align import align_to_frames
 from m2hf_core.model.inputs import EncodedVideo, TextFeatures, VideoFeatures
 from m2hf_core.model.m2hf import M2HF
@@ -119,7 +119,9 @@ def _derive_batch(
     arrays = _rows(encoded, branches, "unit")
     vectors = encoded.vectors()
     for branch in branches:
-        arrays[f"pooled.{branch}"] = vectors[branch].numpy().astype(np.float32)
+        pooled = vectors[branch].numpy().astype(np.float32)
+        arrays[f"pooled.{branch}"] = pooled
+        arrays[f"codes.{branch}"], arrays[f"step.{branch}"] = coded(pooled)
         arrays[f"present.{branch}"] = encoded.present[branch].numpy()
     for branch, without in ((Branch.AUDIO, video.without_audio), (Branch.MOTION, video.without_motion)):
         if branch in branches:

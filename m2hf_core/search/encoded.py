@@ -6,21 +6,33 @@ memory of the program. Frames of a segment lie clip after clip without padding; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from m2hf_core.index import MappedIndex, Part, Segment
+from m2hf_core.index import CodedRows, MappedIndex, Part, Segment, quick_codes
 from m2hf_core.model.ranks import BoolArray
 from m2hf_core.search.meeting import DenseQuery, FloatArray
 
 Places = npt.NDArray[np.int64]
 
 
-AT_ONCE = 1024
-"""Clips whose frames are in memory together: 25 MB at width 512."""
+AT_ONCE = 48
+"""Clips whose frames are read, widened and compared together: 1.2 MB at width 512, which a core's own cache holds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picked:
+    """Where the frames of some clips lie, which is the same for every branch."""
+
+    frames: Sequence[tuple[int, Places]]
+    """(segment, its rows of frames), clip after clip."""
+    counts: Places
+    """[P] frames of each clip."""
 
 
 class EncodedClips:
@@ -49,7 +61,7 @@ class EncodedClips:
         for branch in self.branches:
             own = [arrays[f"present.{branch}"] for arrays in self._arrays]
             parts = [
-                Part(arrays[f"pooled.{branch}"], np.where(here, rows, -1))
+                Part(arrays[f"pooled.{branch}"], np.where(here, rows, -1), self._coded(arrays, branch))
                 for arrays, here, rows in zip(self._arrays, own, places, strict=True)
             ]
             self.index[branch] = MappedIndex(self.width, ids, parts)
@@ -71,12 +83,38 @@ class EncodedClips:
 
     def score(self, branch: str, query: DenseQuery, rows: Places, variant: str = "unit") -> FloatArray:
         """The exact M2HF score [P] of clips that are seen; `variant` "muted" has the branch's input completed."""
-        scores = np.zeros(len(rows), np.float32)
+        return self.scores({branch: query}, rows, variant)[branch]
+
+    def scores(
+        self, queries: Mapping[str, DenseQuery], rows: Places, variant: str = "unit"
+    ) -> dict[str, FloatArray]:
+        """The same for several branches, which costs less than asking for one after the other."""
+        found = {branch: np.zeros(len(rows), np.float32) for branch in queries}
         order = np.lexsort((self._place[rows], self._segment[rows]))
         for start in range(0, len(order), AT_ONCE):
             some = order[start : start + AT_ONCE]
-            scores[some] = query.score(*self._gather(branch, rows[some], variant))
-        return scores
+            picked = self._picked(rows[some])
+            for branch, query in queries.items():
+                frames = self._gathered(picked, f"{variant}.{branch}")
+                weights = self._gathered(picked, f"{variant}_weight.{branch}")
+                found[branch][some] = query.score(frames, weights, picked.counts)
+        return found
+
+    def moments(self, branch: str, query: DenseQuery, rows: Places) -> npt.NDArray[np.float64]:
+        """[P] the second of the frame that fits the weighted words best, of clips that are seen."""
+        found = np.zeros(len(rows), np.float64)
+        order = np.lexsort((self._place[rows], self._segment[rows]))
+        for start in range(0, len(order), AT_ONCE):
+            some = order[start : start + AT_ONCE]
+            picked = self._picked(rows[some])
+            times = np.concatenate([self._arrays[number]["times"][own] for number, own in picked.frames])
+            fit = query.along(self._gathered(picked, f"unit.{branch}"))
+            ends = np.cumsum(picked.counts)
+            for place, first, end in zip(
+                some.tolist(), (ends - picked.counts).tolist(), ends.tolist(), strict=True
+            ):
+                found[place] = times[first + int(np.argmax(fit[first:end]))]
+        return found
 
     def frames(self, row: int, branch: str) -> FloatArray:
         """[F, d] the unit frames of a clip that was looked at."""
@@ -86,13 +124,14 @@ class EncodedClips:
         """[F] seconds, the middle of each frame's cell, of a clip that was looked at."""
         return self._own(row, "times").astype(np.float64)
 
-    def null(self, branch: str, rows: Places) -> FloatArray | None:
-        """[P, 2] mean and deviation of each clip's scores with captions that are not about it; None if not kept."""
+    def null(self, branch: str) -> FloatArray | None:
+        """[N, 2] mean and deviation of each clip's scores with captions that are not about it; None if not kept."""
         if not all(f"null.{branch}" in arrays for arrays in self._arrays) or not self._arrays:
             return None
-        found = np.full((len(rows), 2), np.nan, np.float32)
-        for number, inside in self._by_segment(rows):
-            found[inside] = self._arrays[number][f"null.{branch}"][self._place[rows[inside]]]
+        found = np.full((len(self.ids), 2), np.nan, np.float32)
+        for number, arrays in enumerate(self._arrays):
+            rows = np.flatnonzero(self._segment == number)
+            found[rows] = arrays[f"null.{branch}"][self._place[rows]]
         return found
 
     def null_tops(self, branch: str) -> FloatArray | None:
@@ -107,24 +146,34 @@ class EncodedClips:
         found: npt.NDArray[np.floating] = arrays[name][start : start + arrays["count"][place]]
         return found
 
-    def _by_segment(self, rows: Places) -> Iterator[tuple[int, Places]]:
-        for number in np.unique(self._segment[rows]).tolist():
-            if number >= 0:
-                yield number, np.flatnonzero(self._segment[rows] == number)
+    def _coded(self, arrays: Mapping[str, npt.NDArray[np.generic]], branch: str) -> CodedRows | None:
+        """The vectors in bytes, to find candidates; None where one product is the score, and has to be exact."""
+        if self.pooled_is_score or not quick_codes():
+            return None
+        return CodedRows(
+            np.asarray(arrays[f"codes.{branch}"], np.int8), np.asarray(arrays[f"step.{branch}"], np.float32)
+        )
 
-    def _gather(self, branch: str, rows: Places, variant: str) -> tuple[FloatArray, FloatArray, Places]:
-        """(frames [R, d], weights [R], counts [P]) of clips that stand by segment."""
-        frames, weights, counts = [], [], []
-        for number, inside in self._by_segment(rows):
-            arrays, places = self._arrays[number], self._place[rows[inside]]
+    def _picked(self, rows: Places) -> _Picked:
+        """`rows` [P] stand by segment."""
+        owner = self._segment[rows]
+        edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(rows)]
+        frames, counts = [], []
+        for first, end in pairwise(edges):
+            number = int(owner[first])
+            arrays, places = self._arrays[number], self._place[rows[first:end]]
             start, count = arrays["start"][places], arrays["count"][places].astype(np.int64)
-            picked = np.repeat(start - np.cumsum(count) + count, count) + np.arange(int(count.sum()))
-            frames.append(arrays[f"{variant}.{branch}"][picked])
-            weights.append(arrays[f"{variant}_weight.{branch}"][picked])
+            total = np.cumsum(count)
+            frames.append((number, np.repeat(start - total + count, count) + np.arange(int(total[-1]))))
             counts.append(count)
+        return _Picked(frames, np.concatenate(counts))
+
+    def _gathered(self, picked: _Picked, name: str) -> FloatArray:
+        """An array's rows of these frames, [R, ...] in float32."""
+        parts = [self._arrays[number][name][own] for number, own in picked.frames]
         # torch widens float16 several times as fast as numpy does.
-        wide: FloatArray = torch.from_numpy(np.concatenate(frames)).float().numpy()
-        return wide, np.concatenate(weights), np.concatenate(counts)
+        wide: FloatArray = torch.from_numpy(np.concatenate(parts)).float().numpy()
+        return wide
 
 
 def _rows_of(ids: Places, wanted: Places) -> Places:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from m2hf_core.model.receipt import Receipt, weigh_input
 from m2hf_core.records import (
@@ -22,7 +23,7 @@ from m2hf_core.records import (
     SearchHit,
 )
 from m2hf_core.search.gallery import Gallery
-from m2hf_core.search.lanes import DENSE, Scored, meeting_of
+from m2hf_core.search.lanes import DENSE, EncodedQuery, Scored, meeting_of, populations
 from m2hf_core.search.order import Pool, pool_receipts, rank_pool
 
 
@@ -49,8 +50,20 @@ def hits_of(
         for branch in (Branch.AUDIO, Branch.MOTION)
         if branch in pool.ranks
     }
+    rows = pool.rows[[receipt.item for receipt in found]]
+    moments = {
+        str(lane): _best_moments(gallery, scored.query, lane, rows) for lane in DENSE if lane in pool.ranks
+    }
     return tuple(
-        hit_of(gallery, scored, pool, receipt, {name: ranks[n] for name, ranks in completed.items()}, explain)
+        hit_of(
+            gallery,
+            scored,
+            pool,
+            receipt,
+            {name: ranks[n] for name, ranks in completed.items()},
+            moments,
+            explain,
+        )
         for n, receipt in enumerate(found)
     )
 
@@ -94,6 +107,7 @@ def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool
         {name: lane.abstain for name, lane in active.items()},
         np.zeros(size, np.bool_) if scored.pushed is None else scored.pushed,
         scored.brought_by,
+        scored.passing,
     )
 
 
@@ -103,16 +117,18 @@ def hit_of(
     pool: Pool,
     receipt: Receipt,
     completed: Mapping[str, int | None],
+    moments: Mapping[str, Mapping[int, float]],
     explain: bool,
 ) -> SearchHit:
-    """One pool item with everything that is said about it; `completed` as `_completed_ranks` gives it."""
+    """One pool item with everything that is said about it; `completed` as `_completed_ranks` gives it, `moments` per
+    dense branch the best second of each row."""
     row = int(pool.rows[receipt.item])
     clip = gallery.clips[row]
     branches: dict[str, BranchHit | None] = dict.fromkeys(BRANCHES)
     for name, rank in receipt.ranks.items():
         if rank is not None:
             score = float(scored.lanes[name].scores[row])
-            moment = _best_moment(gallery, scored, name, row)
+            moment = moments[name][row] if name in moments else _spoken_moment(gallery, scored, name, row)
             branches[name] = BranchHit(rank, score, moment, completed.get(name))
     shared = gallery.nouns[row] & scored.query.nouns if Branch.SPEECH in pool.ranks else frozenset[str]()
     return SearchHit(
@@ -156,21 +172,28 @@ def _moment_of_hit(start_s: float, receipt: Receipt, branches: Mapping[str, Bran
     return start_s
 
 
-def _best_moment(gallery: Gallery, scored: Scored, lane: str, row: int) -> float | None:
-    """Where in the clip the lane matches best: the nearest frame, the exact words, or the line with most nouns."""
-    query = scored.query
-    if lane in DENSE:
-        met = meeting_of(gallery, query, lane, row)
-        if met is None:
-            return None
-        reading, encoded = met
-        return float(encoded.times(row)[reading.best_frame(encoded.frames(row, lane))])
-    if lane == Branch.SPEECH and row in scored.said_at:
+def _best_moments(
+    gallery: Gallery, query: EncodedQuery, branch: str, rows: npt.NDArray[np.int64]
+) -> dict[int, float]:
+    """Row -> the second of the nearest frame, for the rows that a dense branch has something of."""
+    found: dict[int, float] = {}
+    for population in populations(gallery, query):
+        reading = population.readings.get(branch)
+        if reading is not None:
+            own = rows[population.encoded.present[branch][rows]]
+            seconds = population.encoded.moments(branch, reading, own).tolist()
+            found = {**dict(zip(own.tolist(), seconds, strict=True)), **found}
+    return found
+
+
+def _spoken_moment(gallery: Gallery, scored: Scored, lane: str, row: int) -> float | None:
+    """Where the exact words are heard, or the line with most nouns; None for file names."""
+    if lane != Branch.SPEECH:
+        return None
+    if row in scored.said_at:
         return scored.said_at[row]
-    if lane == Branch.SPEECH:
-        line = max(gallery.lines[row], key=lambda line: len(line.nouns & query.nouns), default=None)
-        return None if line is None else line.start_s
-    return None
+    line = max(gallery.lines[row], key=lambda line: len(line.nouns & scored.query.nouns), default=None)
+    return None if line is None else line.start_s
 
 
 def _alignment(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.index.exact import best_of
+from m2hf_core.index.best import best_of
 from m2hf_core.index.vectors import unit_rows
 from m2hf_core.model.ranks import BoolArray, branch_ranks
 from m2hf_core.model.speech import SpokenNouns
@@ -26,7 +26,7 @@ from m2hf_core.search.gallery import FloatArray, Gallery
 from m2hf_core.search.meeting import DenseQuery, pooled_query
 
 UNTRAINED = "no trained scorer: sound and movement need one"
-PER_LANE = 200
+PER_LANE = 100
 """Candidates that each lane brings into the pool; README.md has the curve that it was chosen from."""
 SCORED_WHOLE = 600
 """Up to so many clips all are scored, and every counterfactual rank is exact."""
@@ -80,6 +80,8 @@ class Scored:
     """[N] the clips that take part; None = all."""
     brought_by: Mapping[str, BoolArray] | None = None
     """Per lane [N]: the clips that it brought into a pool of candidates; None = nobody had to be brought."""
+    passing: BoolArray | None = None
+    """[N] the clips that the pool was chosen from; None = all."""
     pushed: BoolArray | None = None
     """[N] the clips that stand behind all others; None = none."""
     said_at: Mapping[int, float] = field(default_factory=dict)
@@ -128,7 +130,7 @@ def score_lanes(
     asleep: Mapping[str, str],
     passing: BoolArray | None = None,
     literal: Mapping[str, BoolArray] | None = None,
-    per_lane: int = PER_LANE,
+    per_lane: int | None = None,
 ) -> Scored:
     """Score the clips in every lane that can say something about this query; `passing` [N], None = all.
 
@@ -146,18 +148,18 @@ def score_lanes(
     if not name.abstain.all():
         lanes[NAME_LANE] = name
     known = populations(gallery, query)
-    brought = candidates(gallery, known, lanes, passing, per_lane)
+    brought = candidates(gallery, known, lanes, passing, PER_LANE if per_lane is None else per_lane)
     pool = passing if brought is None else np.logical_or.reduce(list(brought.values()))
+    dense = _dense_lanes(known, len(gallery), pool)
     for branch in DENSE:
-        own = [population for population in known if branch in population.readings]
-        if own:
-            lanes[branch] = _dense_lane(own, branch, len(gallery), pool)
+        if branch in dense:
+            lanes[branch] = dense[branch]
         elif branch == Branch.VISUAL or any(branch in population.encoded.branches for population in known):
             abstained[branch] = asleep.get(branch, _INPUT[branch])
         else:
             abstained[branch] = asleep.get(branch, UNTRAINED)
     in_order = {name: lanes[name] for name in (*BRANCHES, NAME_LANE) if name in lanes}
-    return Scored(query, in_order, abstained, pool, brought)
+    return Scored(query, in_order, abstained, pool, brought, passing)
 
 
 def candidates(
@@ -188,22 +190,24 @@ def candidates(
     return brought
 
 
-def _dense_lane(known: Sequence[Population], branch: str, size: int, pool: BoolArray | None) -> LaneScores:
+def _dense_lanes(known: Sequence[Population], size: int, pool: BoolArray | None) -> dict[str, LaneScores]:
     """The exact scores of the pool; of two populations, each clip's place among its own."""
-    scores, abstain = np.zeros(size, np.float32), np.ones(size, np.bool_)
+    found: dict[str, LaneScores] = {}
     for population in known:
-        encoded, reading = population.encoded, population.readings[branch]
-        here = encoded.present[branch] if pool is None else encoded.present[branch] & pool
-        rows = np.flatnonzero(here)
-        if encoded.pooled_is_score:
-            own = encoded.index[branch].scores(reading.vector)[rows]
-        else:
-            own = encoded.score(branch, reading, rows)
-        if len(known) > 1 and len(rows):
-            ranks = branch_ranks({branch: own}, encoded.ids[rows])[branch]
-            own = (1 - (ranks - 0.5) / np.count_nonzero(encoded.present[branch])).astype(np.float32)
-        scores[rows], abstain[rows] = own, False
-    return LaneScores(scores, abstain)
+        encoded = population.encoded
+        seen = np.flatnonzero(encoded.seen if pool is None else encoded.seen & pool)
+        exact = {} if encoded.pooled_is_score else encoded.scores(population.readings, seen)
+        for branch, reading in population.readings.items():
+            here = encoded.present[branch][seen]
+            rows = seen[here]
+            own = exact[branch][here] if exact else encoded.index[branch].scores(reading.vector)[rows]
+            if len(rows) and sum(branch in other.readings for other in known) > 1:
+                ranks = branch_ranks({branch: own}, encoded.ids[rows])[branch]
+                own = (1 - (ranks - 0.5) / np.count_nonzero(encoded.present[branch])).astype(np.float32)
+            if branch not in found:
+                found[branch] = LaneScores(np.zeros(size, np.float32), np.ones(size, np.bool_))
+            found[branch].scores[rows], found[branch].abstain[rows] = own, False
+    return found
 
 
 def _with_literal(lane: LaneScores, rows: BoolArray | None) -> LaneScores:

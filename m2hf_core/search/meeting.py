@@ -51,9 +51,6 @@ class DenseQuery:
         fit: FloatArray = frames @ self.vector
         return fit
 
-    def best_frame(self, frames: FloatArray) -> int:
-        return int(np.argmax(self.along(frames)))
-
     def aligned(self, frames: FloatArray) -> list[tuple[str | None, int, float]]:
         """(word, frame, weight) in the query's order: a word's parts together, at the frame of its weightiest part."""
         places = (frames @ self.tokens.T).argmax(axis=0)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.model.fusion import Places, fuse
-from m2hf_core.model.ranks import ABSTAINED, BoolArray, FloatArray, RankArray, branch_ranks
+from m2hf_core.model.ranks import ABSTAINED, TIED_LANES, BoolArray, FloatArray, RankArray, branch_ranks
 from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import Fusion
 
@@ -44,23 +44,43 @@ def rank_pool(
     abstain: Mapping[str, BoolArray],
     pushed: BoolArray,
     brought_by: Mapping[str, BoolArray] | None = None,
+    passing: BoolArray | None = None,
 ) -> Pool:
-    """Rank every lane inside the pool `rows` [n]; all other arrays [N] are the gallery's."""
-    own = {name: values[rows] for name, values in scores.items()}
+    """Rank every lane for the pool `rows` [n]; all other arrays [N] are the gallery's.
+
+    Dense lanes rank the pool. Speech and names are known of everything that passes, so theirs are the ranks there:
+    inside the pool a word that thousands share would look as rare as the pool is small.
+    """
     silent = {name: values[rows] for name, values in abstain.items()}
     down = pushed[rows]
     brought = None
     if brought_by is not None:
         nobody = np.zeros(len(rows), np.bool_)
         brought = {name: brought_by[name][rows] if name in brought_by else nobody for name in scores}
+    dense = {name: values[rows] for name, values in scores.items() if name not in TIED_LANES}
+    ranked = _pushed_ranks(dense, ids[rows], {name: silent[name] for name in dense}, down)
+    for name in scores:
+        if name in TIED_LANES and not silent[name].all():
+            active = ~abstain[name] if passing is None else ~abstain[name] & passing
+            ranked[name] = _tied_ranks(scores[name], active, pushed, rows, silent[name])
+    return Pool(rows, ids[rows], {name: ranked[name] for name in scores if name in ranked}, down, brought)
+
+
+def _pushed_ranks(
+    scores: Mapping[str, FloatArray],
+    ids: npt.NDArray[np.int64],
+    silent: Mapping[str, BoolArray],
+    down: BoolArray,
+) -> dict[str, RankArray]:
+    """Ranks [n] of dense lanes, what is pushed behind the rest; a lane that is silent about everything is left out."""
     if not down.any():
-        return Pool(rows, ids[rows], branch_ranks(own, ids[rows], silent), down, brought)
+        return branch_ranks(scores, ids, silent)
     # Ranked apart and put behind: the same places as with lowered scores, and no float is touched.
-    upper = branch_ranks(own, ids[rows], {name: values | down for name, values in silent.items()})
-    lower = branch_ranks(own, ids[rows], {name: values | ~down for name, values in silent.items()})
+    upper = branch_ranks(scores, ids, {name: values | down for name, values in silent.items()})
+    lower = branch_ranks(scores, ids, {name: values | ~down for name, values in silent.items()})
     ranks = {}
-    for name in own:
-        values = upper.get(name, np.full(len(rows), ABSTAINED, np.int32))
+    for name in scores:
+        values = upper.get(name, np.full(len(ids), ABSTAINED, np.int32))
         if name in lower:
             ahead = np.int32(np.count_nonzero(values != ABSTAINED))
             values = np.where(
@@ -68,7 +88,26 @@ def rank_pool(
             )
         if (values != ABSTAINED).any():
             ranks[name] = values.astype(np.int32)
-    return Pool(rows, ids[rows], ranks, down, brought)
+    return ranks
+
+
+def _tied_ranks(
+    scores: FloatArray,
+    active: BoolArray,
+    pushed: BoolArray,
+    rows: npt.NDArray[np.int64],
+    silent: BoolArray,
+) -> RankArray:
+    """Ranks [n] of `rows` among all that are active [N]: equals share the last place, what is pushed comes after."""
+    upper, lower = np.sort(scores[active & ~pushed]), np.sort(scores[active & pushed])
+    own, down = scores[rows], pushed[rows]
+    ranks = np.where(
+        down,
+        len(upper) + len(lower) - np.searchsorted(lower, own),
+        len(upper) - np.searchsorted(upper, own),
+    )
+    found: RankArray = np.where(silent, ABSTAINED, ranks).astype(np.int32)
+    return found
 
 
 def order_pool(pool: Pool, ranks: Mapping[str, RankArray], fusion: Fusion, top: int | None = None) -> Places:

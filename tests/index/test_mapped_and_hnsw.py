@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2hf_core.index import ExactIndex, GrowingIndex, HnswIndex, MappedIndex, Part, VectorIndex
+from m2hf_core.index import (
+    CodedRows,
+    HnswIndex,
+    MappedIndex,
+    Part,
+    VectorIndex,
+    coded,
+    quick_codes,
+)
+from m2hf_core.index.vectors import unit_rows
 
 WIDTH = 8
 
@@ -40,32 +49,68 @@ def test_parts_equal_one_matrix(seed: int, cut: int, k: int) -> None:
     assert len(index) == 30 - dead.sum()
 
 
+@pytest.mark.skipif(not quick_codes(), reason="this processor has no VNNI, so bytes are not used")
+@given(seed=st.integers(0, 10_000), zero=st.booleans())
+def test_codes_are_near_their_vectors(seed: int, zero: bool) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(20, 64)).astype(np.float32) * 10.0 ** rng.integers(-3, 4, (20, 1))
+    vectors = vectors.astype(np.float32)
+    vectors[0] *= 0 if zero else 1
+    codes, step = coded(vectors)
+    assert codes.dtype == np.int8
+    assert (np.abs(codes * step[:, None] - vectors) <= step[:, None] * 0.5001).all()
+    query = rng.normal(size=64).astype(np.float32)
+    own, own_step = coded(query[None])
+    by_hand = (
+        (codes.astype(np.int64) @ own[0].astype(np.int64)) * step.astype(np.float64) * float(own_step[0])
+    )
+    np.testing.assert_allclose(CodedRows(codes, step).products(query), by_hand, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.skipif(not quick_codes(), reason="this processor has no VNNI, so bytes are not used")
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 40))
+def test_what_is_found_by_codes_has_exact_scores(seed: int, k: int) -> None:
+    """Scores are those of the vectors; nothing is missed that stands out by more than the codes' error."""
+    rng = np.random.default_rng(seed)
+    vectors = unit_rows(rng.normal(size=(200, 64)))
+    places = rng.permutation(200)
+    rows, allowed = np.where(rng.random(200) < 0.2, -1, places), rng.random(200) < 0.7
+    parts = [
+        Part(vectors[own], rows[own], CodedRows(*coded(vectors[own])))
+        for own in (slice(0, 70), slice(70, 200))
+    ]
+    index = MappedIndex(64, np.arange(200) + 3, parts)
+    plain = MappedIndex(64, np.arange(200) + 3, [Part(vectors, rows)])
+    query = unit_rows(rng.normal(size=(1, 64)))[0]
+    found, scores = index.search(query, k, allowed)
+    truth, true_scores = plain.search(query, k, allowed)
+    assert len(found) == len(truth)
+    np.testing.assert_allclose(scores, plain.scores(query)[found - 3], atol=1e-6)
+    clear = truth[true_scores > (true_scores[-1] if len(truth) else 0) + 0.01]
+    assert set(clear.tolist()) <= set(found.tolist())
+
+
 @pytest.fixture
 def vectors() -> np.ndarray:
     made = np.random.default_rng(3).normal(size=(400, 32)).astype(np.float32)
     return made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
-def growing(*kinds: type) -> list[GrowingIndex]:
-    return [kind(32) for kind in kinds]
-
-
 def test_the_graph_finds_what_the_product_finds(vectors: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("hnswlib", reason="hnswlib is not installed")
-    exact, graph = growing(ExactIndex, HnswIndex)
+    graph = HnswIndex(32)
     ids = np.random.default_rng(1).permutation(400)
-    for index in (exact, graph):
-        index.add(ids, vectors[ids])
-        index.remove(np.asarray([5, 6, 7, 1000]))
-        index.add(np.asarray([6]), vectors[[6]])
-    assert isinstance(graph, HnswIndex)
+    graph.add(ids, vectors[ids])
+    graph.remove(np.asarray([5, 6, 7, 1000]))
+    graph.add(np.asarray([6]), vectors[[6]])
+    left = np.setdiff1d(np.arange(400), [5, 7])
     graph.save(tmp_path / "graph.bin")
     loaded = HnswIndex.load(tmp_path / "graph.bin", 32, graph.ids)
     for index in (graph, loaded):
         assert len(index) == 398
         hits = total = 0
         for query in vectors[:50]:
-            true, _ = exact.search(query, 20)
+            true = left[np.argsort(-(vectors[left] @ query), kind="stable")[:20]]
             found, scores = index.search(query, 20)
             hits, total = hits + len(set(true.tolist()) & set(found.tolist())), total + 20
             np.testing.assert_allclose(scores, vectors[found] @ query, atol=1e-5)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from m2hf_core.model.fusion import RRF_K
 from m2hf_core.records import BRANCHES, FUSIONS, NAME_LANE, Branch, SearchHit
-from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
+from m2hf_core.search.asked import AskedStep, EncodedNegative, fuse_steps, score_step
 from m2hf_core.search.gallery import Gallery, GalleryClip, SpokenLine, build_gallery
 from m2hf_core.search.lanes import EncodedQuery, score_lanes, unit_vector
 from m2hf_core.search.narrow import ExactRows, filter_notes, filter_rows
@@ -49,7 +49,8 @@ def query_of(rng: np.random.Generator, most: int = 3) -> EncodedQuery:
 def search(
     gallery: Gallery, *steps: AskedStep, passing: np.ndarray | None = None, fusion: str = "mmbf"
 ) -> tuple[SearchHit, ...]:
-    return search_steps(gallery, steps, passing, k=COUNT, fusion=fusion, branches=BRANCHES)[0]
+    scored = [score_step(gallery, step, passing) for step in steps]
+    return fuse_steps(gallery, scored, k=COUNT, fusion=fusion, branches=BRANCHES)[0]
 
 
 def plain_pushed(gallery: Gallery, query: EncodedQuery, no: EncodedQuery, branch: Branch | None) -> set[int]:
@@ -194,10 +195,11 @@ def test_three_moments_in_a_row_say_when_they_follow() -> None:
         clips, [(frames[[n]], np.zeros(1)) for n in range(3)], [()] * 3, [frozenset()] * 3
     )
     steps = [AskedStep(EncodedQuery("x", frames[n], frozenset(), frozenset()), {}) for n in range(3)]
-    hits, _, notes = search_steps(gallery, steps, None, k=3, fusion="mmbf", branches=BRANCHES)
+    scored = [score_step(gallery, step, None) for step in steps]
+    hits, _, notes = fuse_steps(gallery, scored, k=3, fusion="mmbf", branches=BRANCHES)
     assert [hit.start_s for hit in hits] == [0.0]
     assert notes == ["Hit 1 is followed at 5 s, then 10 s."]
-    backwards = search_steps(gallery, steps[::-1], None, k=3, fusion="mmbf", branches=BRANCHES)
+    backwards = fuse_steps(gallery, scored[::-1], k=3, fusion="mmbf", branches=BRANCHES)
     assert [hit.start_s for hit in backwards[0]] == [0.0], "only the first clip has two others after it"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from m2hf_core.model.inputs import TextFeatures
 from m2hf_core.model.m2hf import M2HF
-from m2hf_core.search.asked import AskedStep, search_steps
+from m2hf_core.search.asked import AskedStep, fuse_steps, score_step
 from m2hf_core.search.calibrate import LIKELY, MAYBE, Calibration
 from m2hf_core.search.derive import derive, joined, video_features
 from m2hf_core.search.lanes import score_lanes
@@ -73,10 +73,10 @@ def test_few_null_captions_find_something_likely(
     found = []
     for n in range(40):
         query = query_from(rng, null.select(slice(n, n + 1)))
-        hits, _, _ = search_steps(
-            gallery, [AskedStep(query, {})], None, k=12, fusion="mmbf", branches=("visual", "audio", "motion"),
-            calibration=calibration,
-        )  # fmt: skip
+        scored = score_step(gallery, AskedStep(query, {}), None, calibration)
+        hits, _, _ = fuse_steps(
+            gallery, [scored], k=12, fusion="mmbf", branches=("visual", "audio", "motion")
+        )
         found.append("likely" in {hit.likelihood for hit in hits})
         assert {hit.likelihood for hit in hits} <= {"likely", "maybe", "probably not"}
     assert np.mean(found) <= 1 - LIKELY + 0.05
@@ -106,9 +106,8 @@ def test_a_hub_sinks_unless_somebody_speaks_of_it(
     query = query_from(rng, TextFeatures(toward.tokens[:1], toward.mask[:1], toward.pooled[:1]))
 
     def place(known: Calibration | None) -> int:
-        hits, _, _ = search_steps(
-            gallery, [AskedStep(query, {})], None, k=30, fusion="rrf", branches=("visual",), calibration=known
-        )
+        scored = score_step(gallery, AskedStep(query, {}), None, known)
+        hits, _, _ = fuse_steps(gallery, [scored], k=30, fusion="rrf", branches=("visual",))
         return [hit.clip_id for hit in hits].index(1) + 1
 
     assert place(None) < 30

@@ -18,7 +18,7 @@ from m2hf_core.model.inputs import EncodedVideo, Side
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import BRANCHES, FUSIONS, Branch
 from m2hf_core.search import lanes as lanes_module
-from m2hf_core.search.asked import AskedStep, EncodedNegative, search_steps
+from m2hf_core.search.asked import AskedStep, EncodedNegative, fuse_steps, score_step
 from m2hf_core.search.derive import video_features
 from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.engine import fuse_lanes
@@ -64,7 +64,7 @@ def reference(own: dict[str, dict[int, float]], fusion: str, size: int) -> list[
             return (sorted(mine), *last)
         if fusion == "rrf":
             return (-round(sum(1 / (60 + rank) for rank in mine if rank != silent), 11), *last)
-        return (sum(size if rank == silent else rank for rank in mine), *last)
+        return (sum(min(rank, size) for rank in mine), *last)
 
     return sorted({i for lane in ranks.values() for i in lane}, key=key)
 
@@ -118,9 +118,8 @@ def test_order_equals_the_reference_for_every_branch_subset(
     unwanted = score_lanes(gallery, no, {}, passing).lanes.get("audio")
     for size in range(1, 5):
         for branches in itertools.combinations(BRANCHES, size):
-            hits, _, _ = search_steps(
-                gallery, [AskedStep(query, {}, negatives)], passing, k=12, fusion=fusion, branches=branches
-            )
+            step = score_step(gallery, AskedStep(query, {}, negatives), passing)
+            hits, _, _ = fuse_steps(gallery, [step], k=12, fusion=fusion, branches=branches)
             inside = np.ones(12, np.bool_) if passing is None else passing
             pushed = set()
             if minus and unwanted is not None and "audio" in scored.lanes:
@@ -184,6 +183,53 @@ def test_a_large_gallery_is_scored_from_candidates_and_says_what_lies_beyond(
         row = gallery.row_of(hit.clip_id)
         (lane,) = [name for name, place in hit.without.items() if place == beyond]
         assert not any(own[row] for name, own in narrow.brought_by.items() if name != lane)
+
+
+@few
+@given(
+    seed=seeds,
+    fusion=st.sampled_from(FUSIONS),
+    per_lane=st.integers(1, 8),
+    filtered=st.booleans(),
+    minus=st.booleans(),
+)
+def test_a_pool_is_ranked_by_the_rules(
+    seed: int, fusion: str, per_lane: int, filtered: bool, minus: bool, raw_clips: Make, gallery_with: Make,
+    text_of: Make, query_from: Make,
+) -> None:  # fmt: skip
+    """Dense branches rank what is in the pool; speech and names rank everything that passes."""
+    rng = np.random.default_rng(seed)
+    gallery = gallery_with(rng, raw_clips(rng, range(1, 41)), 2)
+    query = query_from(rng, text_of(rng), nouns_of(rng))
+    passing = rng.random(40) < 0.7 if filtered else None
+    said = [EncodedNegative(query_from(rng, text_of(rng), ["dog"]), Branch.SPEECH)] if minus else []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes_module, "SCORED_WHOLE", 10)
+        patch.setattr(lanes_module, "PER_LANE", per_lane)
+        patch.setattr(score_lanes, "__defaults__", (None, None, per_lane))
+        scored = score_step(gallery, AskedStep(query, {}, said), passing)
+    assert scored.pool is not None
+    pool = set(gallery.ids[scored.pool].tolist())
+    pushed = set() if scored.pushed is None else set(gallery.ids[scored.pushed].tolist())
+    for branches in (BRANCHES, ("speech", "audio"), ("visual",)):
+        own = {
+            name: {
+                clip_id: float(lane.scores[row]) - (100 if clip_id in pushed else 0)
+                for row, clip_id in enumerate(gallery.ids.tolist())
+                if (passing is None or passing[row]) and not lane.abstain[row]
+            }
+            for name, lane in scored.lanes.items()
+            if name in branches or (name == "name" and len(branches) == 4)
+        }
+        lanes = {name: lane for name, lane in own.items() if pool & lane.keys()}
+        order = [i for i in reference(lanes, fusion, len(pool)) if i in pool]
+        order = [i for i in order if i not in pushed] + [i for i in order if i in pushed]
+        hits, _, _ = fuse_steps(gallery, [scored], k=40, fusion=fusion, branches=branches)
+        assert [hit.clip_id for hit in hits] == order
+        for hit in hits:
+            if hit.branches["speech"] is not None:
+                beaten = sum(o >= own["speech"][hit.clip_id] for o in own["speech"].values())
+                assert hit.branches["speech"].rank == beaten
 
 
 @few
