@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from app.services.bench_indexes import compare_indexes
-from m2hf_core.index import MappedIndex, Part
+from m2hf_core.index import CodedRows, MappedIndex, Part, coded
 from m2hf_core.model.bench import machine
 from m2hf_core.progress import Progress
-from m2hf_core.records import FUSIONS
+from m2hf_core.records import BRANCHES, FUSIONS
+from m2hf_core.search.asked import AskedStep, fuse_steps, score_step
 from m2hf_core.search.bench_world import FRAMES, WIDTH, World, make_gallery, make_queries
+from m2hf_core.search.calibrate import Calibration
 from m2hf_core.search.engine import fuse_lanes
 from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.lanes import PER_LANE, EncodedQuery, score_lanes
@@ -50,7 +52,7 @@ def bench_search(
     folder: Path | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Measure galleries of these sizes, below `folder` (default: the system's place for temporary files).
+    """Measure galleries of these sizes. They are made in `folder` and stay there (default: gone after).
 
     `exhaustive`: queries whose answer is compared with scoring every clip exactly. `compare`: other index libraries
     on the same vectors, those that are installed. `towers`: text towers with random weights.
@@ -59,14 +61,13 @@ def bench_search(
     against: dict[str, Any] = {"targets": TARGETS}
     for clips in sizes:
         world = World.draw(clips, seed)
-        with tempfile.TemporaryDirectory(prefix="m2hf-bench-", dir=folder) as room:
+        with _room(folder) as room:
             if clips >= CANDIDATES_ONLY_FROM:
-                figures[str(clips)] = _candidate_stage(world, clips, Path(room), queries, progress)
+                figures[str(clips)] = _candidate_stage(world, clips, room, queries, progress)
             else:
-                figures[str(clips)] = _engine(world, clips, Path(room), queries, exhaustive, progress)
+                figures[str(clips)] = _engine(world, clips, room, queries, exhaustive, progress)
         if compare:
-            progress.start(f"compare {clips}")
-            against[str(clips)] = compare_indexes(np.concatenate(list(world.vectors(clips))), seed)
+            against[str(clips)] = compare_indexes(np.concatenate(list(world.vectors(clips))), seed, progress)
     if towers:
         progress.start("text towers")
         figures["text_towers"] = text_towers()
@@ -85,6 +86,15 @@ def bench_search(
     }
 
 
+@contextmanager
+def _room(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="m2hf-bench-") as room:
+        yield Path(room)
+
+
 def _engine(
     world: World, clips: int, room: Path, count: int, exhaustive: int, progress: Progress
 ) -> dict[str, Any]:
@@ -92,8 +102,9 @@ def _engine(
     gallery = make_gallery(world, clips, room, progress)
     queries = make_queries(world, gallery, count + WARM_UP)
     gallery_mb = memory_mb()["anonymous"] - before["anonymous"]
+    calibration = Calibration(gallery, ())
     progress.start(f"search {clips}", count, "queries")
-    took, busy, pools = _timed(gallery, queries, progress)
+    took, busy, pools = _timed(gallery, calibration, queries, progress)
     found: dict[str, Any] = {
         "engine_ms": percentiles(took),
         "engine_processor_ms": percentiles(busy),
@@ -103,7 +114,7 @@ def _engine(
     }
     with burning(os.cpu_count() or 1):
         found["while_indexing_ms"] = percentiles(
-            _timed(gallery, queries[: min(100, count) + WARM_UP], progress)[0]
+            _timed(gallery, calibration, queries[: min(100, count) + WARM_UP], progress)[0]
         )
     after = memory_mb()
     found["memory_mb"] = {
@@ -118,15 +129,15 @@ def _engine(
 
 
 def _timed(
-    gallery: Gallery, queries: Sequence[EncodedQuery], progress: Progress
+    gallery: Gallery, calibration: Calibration, queries: Sequence[EncodedQuery], progress: Progress
 ) -> tuple[list[float], list[float], list[int]]:
     """Per query after warming up, from its encoding to hits with receipts: (milliseconds, the same of processor time
     over all threads, which other programs do not touch, clips in its pool)."""
     took, busy, pools = [], [], []
     for query in queries:
         began, worked = time.perf_counter(), time.process_time()
-        scored = score_lanes(gallery, query, {})
-        fuse_lanes(gallery, scored, k=HITS, fusion="mmbf")
+        scored = score_step(gallery, AskedStep(query, {}), None, calibration)
+        fuse_steps(gallery, [scored], k=HITS, fusion="mmbf", branches=BRANCHES)
         took.append(1000 * (time.perf_counter() - began))
         busy.append(1000 * (time.process_time() - worked))
         pools.append(len(gallery) if scored.pool is None else int(scored.pool.sum()))
@@ -135,21 +146,25 @@ def _timed(
 
 
 def _stages(gallery: Gallery, queries: Sequence[EncodedQuery]) -> dict[str, float]:
-    """Median milliseconds of what a query is made of."""
+    """Median milliseconds of processor time of what a query is made of."""
     stages: dict[str, list[float]] = {
-        name: [] for name in ("candidates", "exact_scores", "fusion_and_receipts")
+        name: [] for name in ("candidates", "candidates_as_floats", "exact_scores", "fusion_and_receipts")
     }
     for query in queries:
-        began = time.perf_counter()
+        began = time.process_time()
         for branch, reading in query.dense.items():
             gallery.encoded.index[branch].search(reading.vector, PER_LANE)
-        middle = time.perf_counter()
+        coded_at = time.process_time()
+        for branch, reading in query.dense.items():
+            gallery.encoded.index[branch].scores(reading.vector)
+        middle = time.process_time()
         scored = score_lanes(gallery, query, {})
-        scored_at = time.perf_counter()
+        scored_at = time.process_time()
         fuse_lanes(gallery, scored, k=HITS, fusion="mmbf")
-        stages["candidates"].append(middle - began)
-        stages["exact_scores"].append(scored_at - middle - (middle - began))
-        stages["fusion_and_receipts"].append(time.perf_counter() - scored_at)
+        stages["candidates"].append(coded_at - began)
+        stages["candidates_as_floats"].append(middle - coded_at)
+        stages["exact_scores"].append(scored_at - middle - (coded_at - began))
+        stages["fusion_and_receipts"].append(time.process_time() - scored_at)
     return {name: round(1000 * float(np.median(values)), 2) for name, values in stages.items()}
 
 
@@ -188,31 +203,47 @@ def _overlap(
 
 
 def _candidate_stage(world: World, clips: int, room: Path, count: int, progress: Progress) -> dict[str, Any]:
-    """The exact product over one branch's vectors on disk."""
-    progress.start("render", clips, "clips")
-    path = room / "pooled.npy"
-    made = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(clips, WIDTH))
-    start = 0
-    for rows in world.vectors(clips):
-        made[start : start + len(rows)] = rows
-        start += len(rows)
-        progress.advance(len(rows))
-    made.flush()
-    del made
+    """Finding candidates by one branch's vectors on disk, in bytes and as floats."""
+    files = [room / f"{what}-{clips}-{world.seed}.npy" for what in ("pooled", "codes", "step")]
+    if not all(file.exists() for file in files):
+        progress.start("render", clips, "clips")
+        asides = [file.with_suffix(".part") for file in files]
+        kinds = ((np.float32, (clips, WIDTH)), (np.int8, (clips, WIDTH)), (np.float32, (clips,)))
+        made = [
+            np.lib.format.open_memmap(aside, mode="w+", dtype=dtype, shape=shape)
+            for aside, (dtype, shape) in zip(asides, kinds, strict=True)
+        ]
+        start = 0
+        for rows in world.vectors(clips):
+            for array, values in zip(made, (rows, *coded(rows)), strict=True):
+                array[start : start + len(rows)] = values
+            start += len(rows)
+            progress.advance(len(rows))
+        for array, aside, file in zip(made, asides, files, strict=True):
+            array.flush()
+            aside.replace(file)
     before = memory_mb()
-    mapped = np.asarray(np.load(path, mmap_mode="r"))
+    vectors, codes, step = (np.asarray(np.load(file, mmap_mode="r")) for file in files)
     places = np.arange(clips, dtype=np.int64)
-    index = MappedIndex(WIDTH, places + 1, [Part(mapped, places)])
+    index = MappedIndex(WIDTH, places + 1, [Part(vectors, places, CodedRows(codes, step))])
+    plain = MappedIndex(WIDTH, places + 1, [Part(vectors, places)])
     rng = np.random.default_rng(world.seed)
-    wanted = world.around(rng, mapped[rng.integers(clips, size=min(count, 30) + WARM_UP)], 1.5)
-    took = []
+    wanted = world.around(rng, vectors[rng.integers(clips, size=min(count, 30) + WARM_UP)], 1.5)
+    took: dict[str, list[float]] = {"bytes": [], "floats": []}
+    shared = []
     for query in wanted:
-        began = time.perf_counter()
-        index.search(query, PER_LANE)
-        took.append(1000 * (time.perf_counter() - began))
+        answers = []
+        for name, asked in (("bytes", index), ("floats", plain)):
+            began = time.process_time()
+            answers.append(asked.search(query, PER_LANE)[0])
+            took[name].append(1000 * (time.process_time() - began))
+        shared.append(len(np.intersect1d(answers[0], answers[1])) / PER_LANE)
     after = memory_mb()
     return {
-        "one_branch_candidates_ms": percentiles(took[WARM_UP:]),
+        "one_branch_candidates_processor_ms": {
+            name: percentiles(values[WARM_UP:]) for name, values in took.items()
+        },
+        "share_of_the_candidates_by_floats": round(float(np.mean(shared)), 4),
         "memory_mb": {
             "anonymous_of_engine": round(after["anonymous"] - before["anonymous"]),
             "mapped": round(after["mapped"]),
@@ -221,7 +252,7 @@ def _candidate_stage(world: World, clips: int, room: Path, count: int, progress:
 
 
 def text_towers() -> dict[str, Any]:
-    """Milliseconds of one text of 8 tokens, float32 and bfloat16, random weights; the scorer's heads come on top."""
+    """Milliseconds of processor time of one text of 8 tokens, random weights; the scorer's heads come on top."""
     import open_clip
     import torch
     from open_clip.model import CLIPTextCfg, _build_text_tower
@@ -241,9 +272,9 @@ def text_towers() -> dict[str, Any]:
             with torch.inference_mode():
                 took = []
                 for _ in range(25):
-                    began = time.perf_counter()
+                    began = time.process_time()
                     tower(ids)
-                    took.append(1000 * (time.perf_counter() - began))
+                    took.append(1000 * (time.process_time() - began))
             found.setdefault(name, {})[kind] = percentiles(took[WARM_UP:])
     return found
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from app.cli.bench import sizes
+from app.services import bench_indexes
 from app.services import bench_search as module
 from app.services.bench_indexes import compare_indexes
 from app.services.bench_search import bench_search, percentiles
 from m2hf_core.progress import Progress
-from m2hf_core.search.bench_world import World
+from m2hf_core.search.bench_world import World, make_gallery
 
 
 def test_a_small_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +33,18 @@ def test_a_small_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert figures["engine_ms"]["p50"] <= figures["engine_ms"]["p95"] <= figures["engine_ms"]["p99"]
     assert {by_size["700"] for by_size in figures["overlap_at_10"].values()} == {1.0}
     assert figures["pool_clips"] < 700
-    assert list(tmp_path.iterdir()) == [], "what was rendered is gone"
+
+
+def test_a_gallery_that_was_made_before_is_taken_from_its_folder(tmp_path: Path) -> None:
+    world = World.draw(60, 1)
+    first = make_gallery(world, 60, tmp_path, Progress())
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
+    again = make_gallery(world, 60, tmp_path, Progress())
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")} == files
+    np.testing.assert_array_equal(again.encoded.frames(59, "audio"), first.encoded.frames(59, "audio"))
+    next(tmp_path.rglob("complete")).unlink()  # as after an interrupted run
+    make_gallery(world, 60, tmp_path, Progress())
+    assert all(path.stat().st_mtime_ns > before for path, before in files.items())
 
 
 def test_a_world_is_drawn_from_its_seed() -> None:
@@ -44,9 +56,38 @@ def test_a_world_is_drawn_from_its_seed() -> None:
 
 
 def test_exact_rivals_find_everything() -> None:
-    found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1)
+    found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1, Progress())
+    absent = found.pop("not measured", {})
+    assert found.keys() | absent.keys() == {
+        "numpy product", "ours, exact", "ours, bytes", "faiss-cpu flat", "ours, HNSW", "faiss-cpu HNSW", "usearch",
+    }  # fmt: skip
     assert found["numpy product"]["recall_at_200"] == found["ours, exact"]["recall_at_200"] == 1.0
     assert all(figures["recall_at_200"] > 0.9 for figures in found.values())
+
+
+def test_what_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_indexes, "GRAPHS_UP_TO", 100)
+    monkeypatch.setattr(bench_indexes.importlib.util, "find_spec", lambda name: None)
+    found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1, Progress())
+    assert "too long to build" in found["not measured"]["ours, HNSW"]
+    assert found["not measured"]["faiss-cpu flat"] == "faiss-cpu is not installed"
+
+
+def test_a_large_gallery_is_measured_in_its_candidates_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CANDIDATES_ONLY_FROM", 500)
+    found = bench_search(
+        [600],
+        queries=3,
+        exhaustive=1,
+        compare=False,
+        towers=False,
+        seed=1,
+        folder=tmp_path,
+        progress=Progress(),
+    )
+    assert found["figures"]["600"]["share_of_the_candidates_by_floats"] > 0.98
 
 
 def test_figures_and_sizes_are_read() -> None:
