@@ -50,6 +50,8 @@ class Ready:
     asleep: Mapping[str, str]
     notices: tuple[str, ...] = ()
     """Sentences for the person."""
+    readers: int = 1
+    """Files that it decodes at once."""
 
 
 @dataclass(frozen=True, slots=True)

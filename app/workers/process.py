@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from app.workers.given import Given, given, has_room
 from app.workers.messages import Report, Task, WorkerConfig
 from app.workers.parent import deaf_to_interrupts, die_with_parent
 from app.workers.worker import PipeTo, worker_main
@@ -44,21 +45,6 @@ class Limits:
         return self.wall_s + self.wall_per_video_s * duration_s
 
 
-@dataclass(slots=True)
-class Given:
-    """A task that lies with a worker; it has begun when the worker has said so."""
-
-    lease: Lease
-    stage: str = ""
-    done_s: float = 0.0
-    total_s: float = 0.0
-    began: float = 0.0
-
-    @property
-    def begun(self) -> bool:
-        return bool(self.stage)
-
-
 class WorkerProcess:
     """One spawned worker, its pipe, and the tasks that lie with it, in the order in which they were given."""
 
@@ -74,6 +60,8 @@ class WorkerProcess:
         self.owner = f"process {os.getpid()}, worker {number}"
         """Under which it leases jobs."""
         self.ready = False
+        self.readers = 1
+        """Files that it decodes at once, as it has said."""
         self.given: dict[int, Given] = {}
         self.finished = 0
         self._resident_when_settled = self._resident = 0
@@ -85,16 +73,14 @@ class WorkerProcess:
         return not self.given
 
     @property
-    def measured_s(self) -> float | None:
-        """Seconds of video that lie here; None while one of the files has not been looked into."""
-        known = [given.total_s or given.lease.duration_s for given in self.given.values()]
-        return None if None in known else sum(duration_s or 0.0 for duration_s in known)
+    def has_room(self) -> bool:
+        return has_room(self.given.values(), self.readers)
 
     def give(self, lease: Lease, wanted: frozenset[str], path: Path) -> None:
         """Send a task; a worker that died meanwhile is noticed at its next `receive`."""
         if self.idle:
             self._heard = time.monotonic()
-        self.given[lease.job_id] = Given(lease)
+        self.given[lease.job_id] = given(lease)
         try:
             self.pipe.send(Task(lease.job_id, path, lease.fingerprint, wanted))
         except (BrokenPipeError, ConnectionResetError):
@@ -114,14 +100,14 @@ class WorkerProcess:
         return report
 
     def beat(self, job_id: int, stage: str, done_s: float, total_s: float) -> None:
-        given = self.given.get(job_id)
-        if given is None:
+        task = self.given.get(job_id)
+        if task is None:
             return
-        if not given.begun:
-            given.began = time.monotonic()
-        given.stage = stage
+        if not task.begun:
+            task.began = time.monotonic()
+        task.stage = stage
         # A later stage counts from the beginning again; what the person sees does not go backwards.
-        given.done_s, given.total_s = max(given.done_s, done_s), max(given.total_s, total_s)
+        task.done_s, task.total_s = max(task.done_s, done_s), max(task.total_s, total_s)
 
     def take_back(self, job_id: int, resident_bytes: int = 0) -> Given | None:
         """A task was answered; None for one that does not lie here any more."""
@@ -133,7 +119,7 @@ class WorkerProcess:
 
     def to_blame(self) -> list[Given]:
         """Whom its death may be put down to: what had begun, else the first that it would have begun."""
-        begun = [given for given in self.given.values() if given.begun]
+        begun = [task for task in self.given.values() if task.begun]
         return begun or list(self.given.values())[:1]
 
     def stuck(self, limits: Limits) -> str | None:
@@ -149,9 +135,9 @@ class WorkerProcess:
             return None
         if now - self._heard > limits.silent_s:
             return f"made no progress for {now - self._heard:.0f} s"
-        begun = [given for given in self.given.values() if given.begun]
-        allowed = limits.wall_for(sum(given.total_s for given in begun))
-        longest = max((now - given.began for given in begun), default=0.0)
+        begun = [task for task in self.given.values() if task.begun]
+        allowed = limits.wall_for(sum(task.total_s for task in begun))
+        longest = max((now - task.began for task in begun), default=0.0)
         return f"was not finished after {longest:.0f} s" if longest > allowed else None
 
     def worn_out(self, limits: Limits) -> bool:
@@ -184,8 +170,8 @@ class WorkerProcess:
         """Let no limit count these seconds, in which the worker or the machine stood still."""
         self._born += seconds
         self._heard += seconds
-        for given in self.given.values():
-            given.began += seconds
+        for task in self.given.values():
+            task.began += seconds
 
     @property
     def exit_code(self) -> int | None:

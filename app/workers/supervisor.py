@@ -22,10 +22,6 @@ from m2hf_core.progress import Progress
 from m2hf_core.store import Store, jobs, status
 from m2hf_core.store.trouble import translating
 
-AHEAD = 3
-"""Tasks that lie with a worker at a time, so that it can decode one while its networks look at another ..."""
-MOST_AHEAD, AHEAD_S = 16, 60.0
-"""... and up to how many while all of them are short, so that a large batch is filled from many short clips."""
 LOOK_EVERY_S = 0.1
 ASK_EVERY_S = 0.5
 """How often it is asked whether work should hold."""
@@ -211,7 +207,7 @@ class Supervisor:
         """Lease jobs for workers that have room, one round after the other; False when nothing is queued."""
         if not self._workers_with_room():
             return True
-        for _ in range(AHEAD):
+        while self._workers_with_room():
             for worker in self._workers_with_room():
                 lease = self._desk.take(worker.owner)
                 if lease is None:
@@ -235,11 +231,7 @@ class Supervisor:
         return sorted(able, key=lambda worker: len(worker.given))
 
     def _has_room(self, worker: WorkerProcess) -> bool:
-        if self._one_by_one:
-            return worker.idle
-        return len(worker.given) < AHEAD or (
-            len(worker.given) < MOST_AHEAD and worker.measured_s is not None and worker.measured_s < AHEAD_S
-        )
+        return worker.idle if self._one_by_one else worker.has_room
 
     def _hear(self) -> None:
         """Take every message that is there, waiting a tenth of a second for the first."""
@@ -284,7 +276,7 @@ class Supervisor:
         self.report.notices += [notice for notice in notices if notice not in self.report.notices]
 
     def _welcome(self, worker: WorkerProcess, report: Ready) -> None:
-        worker.ready = True
+        worker.ready, worker.readers = True, report.readers
         self._false_starts = 0
         if self._offered is None:
             self._offered = report

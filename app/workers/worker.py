@@ -107,8 +107,9 @@ def _work(pipe: PipeTo, config: WorkerConfig) -> None:
     }
     offered["speech"] = speech_fingerprint(extractors, nouns)
     told = len(extractors.notices)
-    pipe.send(Ready(offered, dict(extractors.asleep), tuple(extractors.notices[:told])))
     at_a_time = effort_for(device, os.cpu_count() or 1)
+    notices = tuple(extractors.notices[:told])
+    pipe.send(Ready(offered, dict(extractors.asleep), notices, at_a_time.readers))
     sending = threading.Lock()
     try:
         for outcome in extract_all(_requests(pipe, config, sending), extractors, nouns, at_a_time):
