@@ -53,15 +53,19 @@ def _run(check: str, folder: Path, *words: str) -> tuple[dict[str, Any], Finding
     """Run one command cut off from the network; its JSON document, and whether it said that and nothing else."""
     environment = {**os.environ, VARIABLE: "1", "HF_HUB_OFFLINE": "1", "M2HF_DATA_DIR": str(folder / "data")}
     began = time.monotonic()
-    done = subprocess.run(  # noqa: S603 - this very program, in words of our own
-        own_command(*words, "--json"),
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - this very program, in words of our own
+            own_command(*words, "--json"),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        remedy = "Try again when the machine has less to do."
+        return {}, Finding(check, False, f"did not end within {TIMEOUT_S / 60:.0f} minutes", remedy)
     took = f"in {time.monotonic() - began:.0f} s, without a network"
     remedy = "Install the program again, or report this line."
     if done.returncode != 0:

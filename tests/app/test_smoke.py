@@ -68,3 +68,10 @@ def test_the_program_as_it_is_installed_here() -> None:
         "smoke: hits",
     ]
     assert all(finding.ok for finding in findings), findings
+
+
+def test_a_machine_that_is_too_busy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoke, "TIMEOUT_S", 0.01)
+    (finding,) = said_by(monkeypatch, "import time; time.sleep(60)")
+    assert not finding.ok
+    assert "did not end within" in finding.found
