@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy.orm import Session
 
+from app.services.everyday import everyday_captions
 from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target
-from m2hf_core.config.paths import resources_dir
 from m2hf_core.model.checkpoint import UNTRAINED
 from m2hf_core.model.inputs import TextFeatures
 from m2hf_core.progress import Progress
@@ -127,12 +127,6 @@ class CaptionSearch:
         nouns = self.searcher.nouns
         cache = NounCache(cache_folder(self.searcher.library.paths.data, nouns.fingerprint))
         return cache.nouns(texts, nouns, progress)
-
-
-def everyday_captions() -> list[str]:
-    """The captions that are shipped."""
-    file = resources_dir() / "captions" / "everyday.txt"
-    return [line for line in file.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _texts(session: Session) -> tuple[dict[str, str], dict[str, int]]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.services.everyday import everyday_captions
 from app.services.library import Library, Offer
-from m2hf_core.config.paths import resources_dir
 from m2hf_core.errors import KnownError
 from m2hf_core.hub import Preset, load_manifest
 from m2hf_core.index import Segment
@@ -233,8 +233,7 @@ def null_captions(preset: Preset) -> list[str]:
     if preset.id == "demo":
         specs = draw_specs("train", NULL_CAPTIONS, seed=7)
         return [captions(spec, 1, seed=7)[0].text for spec in specs]
-    file = resources_dir() / "captions" / "everyday.txt"
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line]
+    lines = everyday_captions()
     return [lines[place] for place in np.linspace(0, len(lines) - 1, NULL_CAPTIONS).astype(int).tolist()]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.services.captions import CaptionSearch, everyday_captions
+from app.services.captions import CaptionSearch
+from app.services.everyday import everyday_captions
 from app.services.library import open_library
 from app.services.searching import open_searcher
 from m2hf_core.model.checkpoint import ScorerInfo, save_scorer
