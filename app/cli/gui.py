@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def watch(data_dir: Path | None, paths: Sequence[Path]) -> None:
-    """What the system's file manager hands over. A window that is open already takes the folders in by itself."""
+    """What the file manager hands over: folders, and videos that stand for theirs."""
     from app.services.folders import add_folders
     from app.services.library import open_library
 

@@ -56,10 +56,10 @@ def build_deb(folder: Path, out: Path, extras: Path, icon: Path, pieces: Sequenc
     _put(extras / "m2hf-app.metainfo.xml", share / "metainfo" / "m2hf-app.metainfo.xml")
     _put(icon, share / "icons" / "hicolor" / "scalable" / "apps" / "m2hf-app.svg")
     _put(program / "licences" / "COPYRIGHT", share / "doc" / NAME / "copyright")
-    _pack(extras.parents[2] / "CHANGELOG.md", share / "doc" / NAME / "changelog.gz")
+    _pack(extras.parents[2] / "CHANGELOG.md", share / "doc" / NAME / "NEWS.gz")
     _pack(extras / "m2hf-app.1", share / "man" / "man1" / "m2hf-app.1.gz")
     (root / "usr" / "bin").mkdir(parents=True)
-    (root / "usr" / "bin" / NAME).symlink_to(f"../../opt/{NAME}/{NAME}")
+    (root / "usr" / "bin" / NAME).symlink_to(f"/opt/{NAME}/{NAME}")
     architecture = _say("dpkg", "--print-architecture")
     files = sorted(file for file in root.rglob("*") if not file.is_dir())
     control = root / "DEBIAN" / "control"

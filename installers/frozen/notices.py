@@ -24,6 +24,7 @@ from contents import INTERNAL, OWN, PYTHON, SYSTEM, Piece
 PROGRAM = "m2hf-app"
 COPYRIGHT = """\
 M2HF-app, frozen build
+Copyright 2026 The M2HF-app authors
 
 The source of M2HF-app is licensed under the Apache License 2.0 (file LICENSE).
 This build contains x264 and x265, which PyAV brings and which are licensed under
