@@ -5,7 +5,6 @@ A poster is all that is left to show of a video whose drive is away; the picture
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from m2hf_core.config.paths import Paths
@@ -15,23 +14,9 @@ CLEANED_TO = 0.8
 """A full cache is cleaned to this part of its budget, so that it is not full again at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheUse:
-    """What the cache of pictures takes, and what the budget allows."""
-
-    files: int
-    used_bytes: int
-    budget_bytes: int
-
-
 def picture_of_moment(thumbnails: Path, fingerprint: str, at_s: float, side: int) -> Path:
     """Where the picture of a moment lies, whether it is there or not."""
     return thumbnails / fingerprint / f"{round(at_s * 1000)}-{side}.jpg"
-
-
-def cache_use(paths: Paths) -> CacheUse:
-    pictures = _pictures(paths)
-    return CacheUse(len(pictures), sum(size for _, size, _ in pictures), _budget(paths))
 
 
 def make_room(paths: Paths) -> int:
