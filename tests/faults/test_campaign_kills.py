@@ -27,7 +27,7 @@ def test_fifty_killed_workers(campaign, fault_seed: int) -> None:
     kept = Counter((stage, action) for _, stage, action in struck)
     assert set(kept) == set(moments), "every stage was hit by both signals"
     assert min(kept.values()) >= 2
-    assert report.drained.respawned >= len(struck)
+    assert report.drained.respawned >= len(struck) - 1, "only the last one may have left nothing to do"
     ready, failed = campaign.check(len(files))
     assert (report.drained.ready, report.drained.failed) == (ready, failed)
     set_aside = {failure.path.name: failure for failure in campaign.failures()}
