@@ -46,7 +46,9 @@ def test_the_bundle_holds_findings_settings_and_the_logs_end(tmp_path: Path, mon
             folders.add_folder(session, tmp_path / "Family")
         log = library.paths.data / report.LOG
         log.write_text(
-            "first line\n" + "more\n" * (report.TAIL_BYTES // 5) + f"\nlast line about {tmp_path}/Family/a.mp4\n"
+            "first line\n"
+            + "more\n" * (report.TAIL_BYTES // 5)
+            + f"\nlast line about {tmp_path}/Family/a.mp4\n"
         )
         target = write_report(library, tmp_path / "out", Progress())
         with pytest.raises(KnownError, match="cannot be written"):
