@@ -13,6 +13,7 @@ import pytest
 
 from app.services.library import open_library
 from app.services.live import Answered, Asked, LiveSearch
+from app.services.searching import Searcher, open_searcher
 from m2hf_core.errors import BadQuery, KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.records import SearchAnswer
@@ -200,3 +201,39 @@ def test_a_real_library(indexed: tuple[Path, Path]) -> None:
     assert answered.answer is not None
     assert answered.answer.hits[0].video == videos / "kitchen.mp4"
     assert strip == {"speech": [(1.0, 1.0)]}
+
+
+@pytest.mark.slow
+def test_fifty_keystrokes_over_a_real_library(shelf: Path) -> None:
+    """Text tower, engine and all: in order, each what the searcher says by itself, and the thread is never idle."""
+    text = "a captain on a ship buys bread near the lighthouse"
+    took: list[float] = []
+    with open_library(shelf) as library:
+        searcher, screen = open_searcher(library), Screen()
+        searcher.search("warm up")
+
+        def timed(asked: str, **more: Any) -> SearchAnswer:
+            began = time.monotonic()
+            answer = Searcher.search(searcher, asked, **more)
+            took.append(time.monotonic() - began)
+            return answer
+
+        typing = FakeSearcher()
+        typing.search = timed  # type: ignore[method-assign]
+        with live(typing, screen) as search:
+            screen.until(lambda: ("ready", None) in screen.states)
+            began = time.monotonic()
+            for end in range(1, 51):
+                last = search.ask(text[:end])
+                time.sleep(0.03)
+            typed_s = time.monotonic() - began
+            screen.until(lambda: bool(screen.shown) and screen.shown[-1].asked.number == last)
+        numbers = [shown.asked.number for shown in screen.shown]
+        assert numbers == sorted(set(numbers))
+        assert screen.shown[-1].asked.text == text
+        # What a thread that always works on the newest request can show; 25 where an answer takes under 60 ms.
+        assert len(numbers) >= min(25, typed_s / max(took) - 2)
+        for shown in screen.shown[:: max(1, len(numbers) // 5)]:
+            assert shown.answer is not None
+            fresh = searcher.reloaded().search(shown.asked.text, k=shown.asked.k)
+            assert shown.answer.hits == fresh.hits
