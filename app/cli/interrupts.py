@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stopped_by(*names: str, progress: Progress | None = None) -> Iterator[None]:
-    """While it lasts, these signals (those that this system has) cancel `progress` and interrupt the main thread."""
+    """While it lasts, these signals (those that this system has) cancel `progress` and interrupt the main thread.
+
+    One that whoever started us had ignored, as `nohup` does, stays ignored.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         if progress is not None:
@@ -32,8 +35,9 @@ def stopped_by(*names: str, progress: Progress | None = None) -> Iterator[None]:
     before = {}
     try:
         for name in names:
-            if hasattr(signal, name):
-                before[name] = signal.signal(getattr(signal, name), interrupt)
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[name] = signal.signal(number, interrupt)
     except ValueError:  # not the main thread: whoever called us handles signals
         pass
     told = sys.unraisablehook

@@ -27,7 +27,7 @@ from m2hf_core.search.lanes import unit_vector
 from m2hf_core.search.load import Kept
 from m2hf_core.search.meeting import DenseQuery, pooled_query, read_query
 from m2hf_core.search.refresh import refresh
-from m2hf_core.search.scorer import Answering, open_scorer, segment_folder, sweep
+from m2hf_core.search.scorer import Answering, open_scorer, segment_folder, sweep, untrained
 from m2hf_core.store import features
 from m2hf_core.synthetic import captions, draw_specs
 from m2hf_core.text import NounExtractor
@@ -152,7 +152,11 @@ def _open_sight(
     answering, why = open_scorer(library.store, preset.id, backbone, tower.width)
     if why:
         notes.append(why)
-    tower = _in_its_words(tower, held, preset, answering)
+    try:
+        tower = _in_its_words(tower, held, preset, answering)
+    except KnownError as error:
+        notes.append(f"The trained scorer is not used. {error}")
+        answering = untrained(tower.width)
     reads = {"visual": "clip", "audio": "vggish", "motion": "s3d"}
     extractors = {
         kind: offer.fingerprints[kind]

@@ -41,12 +41,16 @@ class Redaction:
         longest_first = sorted({str(path) for path in watched}, key=len, reverse=True)
         self._rules: list[tuple[re.Pattern[str], str]] = []
         for number, folder in enumerate(longest_first, 1):
-            below = re.compile(re.escape(folder) + rf"(?:[/\\](?:{IN_NAME}*(\.\w{{2,4}})\b|{IN_NAME}*))?")
-            self._rules.append((below, rf"<folder {number}>/…\1"))
+            for form in _forms(folder):
+                below = re.compile(
+                    re.escape(form) + rf"(?!\w)(?:[/\\](?:{IN_NAME}*(\.\w{{2,4}})\b|{IN_NAME}*))?"
+                )
+                self._rules.append((below, rf"<folder {number}>/…\1"))
         if len(Path.home().parts) > 1:
-            self._rules.append((re.compile(re.escape(str(Path.home()))), "~"))
+            for form in _forms(str(Path.home())):
+                self._rules.append((re.compile(re.escape(form) + r"(?!\w)"), "~"))
         names = ((getpass.getuser(), "<user>"), (socket.gethostname(), "<computer>"))
-        self._rules.append((re.compile(rf"[^\s\"'/\\…]{{1,255}}\.({MEDIA})\b", re.IGNORECASE), r"….\1"))
+        self._rules.append((re.compile(rf"[^\n\"'/\\…:]{{1,255}}\.({MEDIA})\b", re.IGNORECASE), r"….\1"))
         for name, shown in names:
             if len(name) >= SHORTEST_NAME:
                 self._rules.append((re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE), shown))
@@ -55,6 +59,11 @@ class Redaction:
         for pattern, shown in self._rules:
             text = pattern.sub(shown, text)
         return text
+
+
+def _forms(path: str) -> list[str]:
+    """As it is, and on Windows also as JSON and Python write it."""
+    return list(dict.fromkeys([path, path.replace("\\", "\\\\"), path.replace("\\", "/")]))
 
 
 def write_report(library: Library, target: Path, progress: Progress) -> Path:
@@ -70,7 +79,9 @@ def write_report(library: Library, target: Path, progress: Progress) -> Path:
     progress.start("examine", 1, "findings")
     findings = examine(library.paths.data)
     progress.check()
-    parts["doctor.json"] = json.dumps([finding.document() for finding in findings], indent=1)
+    parts["doctor.json"] = json.dumps(
+        [finding.document() for finding in findings], indent=1, ensure_ascii=False
+    )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in parts.items():
@@ -100,7 +111,7 @@ def _settings(paths: Paths) -> str:
         described = Settings.load(paths).describe()
     except KnownError as error:
         return str(error)
-    return json.dumps({row["id"]: row["value"] for row in described}, indent=1)
+    return json.dumps({row["id"]: row["value"] for row in described}, indent=1, ensure_ascii=False)
 
 
 def _tail(paths: Paths) -> str:

@@ -62,3 +62,15 @@ def test_the_bundle_holds_findings_settings_and_the_logs_end(tmp_path: Path, mon
     assert "last line" in texts["log.txt"]
     assert "first line" not in texts["log.txt"]
     assert not any("Family" in text or "a.mp4" in text for text in texts.values())
+
+
+def test_names_with_spaces_and_neighbouring_folders() -> None:
+    clean = report.Redaction([Path("/a/Vid")])
+    assert "Anna" not in clean("could not read My holiday with Anna.mp4: broken")
+    assert clean("/a/Videos2/x") == "/a/Videos2/x", "another folder is not that one"
+    assert "Tante" not in clean('{"found": "/a/Vid/Tante Emma.mkv"}')
+
+
+def test_paths_are_found_as_json_and_python_write_them() -> None:
+    assert report._forms(r"C:\Users\Anna") == [r"C:\Users\Anna", r"C:\\Users\\Anna", "C:/Users/Anna"]
+    assert report._forms("/home/anna") == ["/home/anna"]

@@ -167,6 +167,21 @@ def test_a_scorer_brings_the_words_that_it_was_trained_with(
         assert former.own.tower.encode(["a red circle"]).tokens.any()
 
 
+def test_a_tower_that_does_not_fit_leaves_the_search_standing(
+    run: Run, data: Path, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    scorer, info = load_scorer(write("plain", good=True))
+    scorer_id = run("scorer", "import", write("good", good=True), "--data-dir", data, "--json").json["id"]
+    assert run("scorer", "use", scorer_id, "--force", "--data-dir", data).code == 0
+    (file,) = (data / "scorers").glob(f"{scorer_id}*")
+    save_scorer(file, scorer, info, {"ln_final.weight": torch.zeros(3)})
+    with open_library(data) as library:
+        eyes = open_eyes(library, None, None)
+    assert eyes.own is not None
+    assert eyes.own.tower.taught_by == ""
+    assert any("trained scorer is not used" in note for note in eyes.notes)
+
+
 def test_a_text_tower_of_another_model_is_a_sentence(write: Callable[..., Path], tmp_path: Path) -> None:
     scorer, info = load_scorer(write("plain", good=True))
     words = {"ln_final.weight": torch.zeros(3)}
