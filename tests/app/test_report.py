@@ -72,5 +72,5 @@ def test_names_with_spaces_and_neighbouring_folders() -> None:
 
 
 def test_paths_are_found_as_json_and_python_write_them() -> None:
-    assert report._forms(r"C:\Users\Anna") == [r"C:\Users\Anna", r"C:\\Users\\Anna", "C:/Users/Anna"]
-    assert report._forms("/home/anna") == ["/home/anna"]
+    assert report._forms(r"D:\Films\Anna") == [r"D:\Films\Anna", r"D:\\Films\\Anna", "D:/Films/Anna"]
+    assert report._forms("/srv/anna") == ["/srv/anna"]
