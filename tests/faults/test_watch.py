@@ -112,7 +112,6 @@ def fill(path: Path) -> None:
             pass
 
 
-@pytest.mark.slow
 def test_a_full_disk_is_waited_out_and_ctrl_c_ends_it(
     campaign, disk: Path, start: Callable[[], Watching]
 ) -> None:

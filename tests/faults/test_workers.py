@@ -43,10 +43,7 @@ def m2hf(data: Path, *words: str, **sabotage: str) -> subprocess.CompletedProces
     )
 
 
-# The campaign kills in every stage with both signals; with real workers one of each is enough for the short round.
-@pytest.mark.parametrize(
-    ("stage", "target"), [("frames", "SIGSEGV"), pytest.param("write", "SIGKILL", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("stage", "target"), [("frames", "SIGSEGV"), ("write", "SIGKILL")])
 def test_a_worker_that_dies_once_is_replaced(videos: Path, tmp_path: Path, stage: str, target: str) -> None:
     log = str(tmp_path / "log")
     done = m2hf(
