@@ -45,6 +45,11 @@ def write_entry(place: Path, command: Sequence[str] | None) -> None:
     if command is None:
         place.unlink(missing_ok=True)
         return
+    if any(ord(sign) < ord(" ") for word in command for sign in word):
+        raise KnownError(
+            "The data folder's name has a line break or another sign that no entry for the login can hold.",
+            "Rename the folder, or start the program by hand.",
+        )
     content = launch_agent(command) if place.suffix == ".plist" else desktop_entry(command).encode()
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = place.with_name(f".{place.name}.part")

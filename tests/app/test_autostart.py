@@ -66,6 +66,13 @@ def test_an_entry_comes_and_goes(tmp_path: Path) -> None:
         assert not any(place.parent.glob(f"*{name}*"))
 
 
+@pytest.mark.parametrize("name", ["app.desktop", "app.plist"])
+def test_a_line_break_cannot_smuggle_in_another_entry(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KnownError, match="no entry"):
+        autostart.write_entry(tmp_path / name, ["program", "--data-dir", "/d\nExec=other"])
+    assert not any(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the entry of a freedesktop.org desktop")
 def test_the_setting_writes_the_entry_or_stays_as_it_was(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
