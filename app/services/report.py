@@ -49,7 +49,7 @@ class Redaction:
         if len(Path.home().parts) > 1:
             for form in _forms(str(Path.home())):
                 self._rules.append((re.compile(re.escape(form) + r"(?!\w)"), "~"))
-        names = ((getpass.getuser(), "<user>"), (socket.gethostname(), "<computer>"))
+        names = ((_user(), "<user>"), (socket.gethostname(), "<computer>"))
         self._rules.append((re.compile(rf"[^\n\"'/\\…:]{{1,255}}\.({MEDIA})\b", re.IGNORECASE), r"….\1"))
         for name, shown in names:
             if len(name) >= SHORTEST_NAME:
@@ -59,6 +59,14 @@ class Redaction:
         for pattern, shown in self._rules:
             text = pattern.sub(shown, text)
         return text
+
+
+def _user() -> str:
+    """Empty for one whom the system does not know by name, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _forms(path: str) -> list[str]:
@@ -86,10 +94,14 @@ def write_report(library: Library, target: Path, progress: Progress) -> Path:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in parts.items():
             bundle.writestr(name, clean(text))
-    target = target.with_suffix(".zip")
+    if target.suffix.lower() != ".zip":
+        target = target.with_name(f"{target.name}.zip")
+    aside = target.with_name(f".{target.name}.part")
     try:
-        target.write_bytes(content.getvalue())
+        aside.write_bytes(content.getvalue())
+        aside.replace(target)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"There is no room left for {target.name}.", "Save it on another disk.") from error
         raise KnownError(f"{target.name} cannot be written.", error.strerror or "") from error

@@ -53,6 +53,7 @@ def test_the_bundle_holds_findings_settings_and_the_logs_end(tmp_path: Path, mon
         target = write_report(library, tmp_path / "out", Progress())
         with pytest.raises(KnownError, match="cannot be written"):
             write_report(library, tmp_path / "no folder" / "out.zip", Progress())
+        assert write_report(library, tmp_path / "report.2026", Progress()).name == "report.2026.zip"
     assert target == tmp_path / "out.zip"
     with zipfile.ZipFile(target) as bundle:
         texts = {name: bundle.read(name).decode() for name in bundle.namelist()}
