@@ -39,33 +39,34 @@ class OwnTraining(QObject):
         self._bridge = bridge
         self._run: OwnRun | None = None
         self._process: QProcess | None = None
-        self._giving_up = False
+        self._planned = self._giving_up = False
         self._look = QTimer(self, interval=LOOK_EVERY_MS)
         self._look.timeout.connect(self._read)
         self._reading = False
 
     @property
     def running(self) -> bool:
-        return self._run is not None
+        return self._planned or self._run is not None
 
     def start(self) -> None:
         """Write the training data, train, and take the scorer in."""
         if self.running:
             return
+        self._planned, self._giving_up = True, False
 
         def plan(library: Library) -> tuple[OwnRun, list[str]]:
-            from app.services.own_training import new_run, write_data_command
+            from app.services.own_training import new_run, sweep, write_data_command
 
+            sweep(library.paths.data)
             run = new_run(library.paths.data)
             return run, write_data_command(run, library.paths.data, library.preset.id)
 
         def begin(planned: tuple[OwnRun, list[str]]) -> None:
             self._run, command = planned
-            self._giving_up = False
             self.said.emit(self.tr("Gathering captions and what was seen, heard and done in their moments"))
             self._command(command, self._train)
 
-        self._bridge.run(plan, begin, self.failed.emit)
+        self._bridge.run(plan, begin, self._fail)
 
     def stop(self) -> None:
         """Give it up: the process ends, and what it wrote is deleted."""
@@ -77,12 +78,18 @@ class OwnTraining(QObject):
             patience.start()
 
     def leave(self) -> None:
-        """The window closes: end at once, since nobody would take the scorer in."""
-        if self._process is not None:
-            self._process.finished.disconnect()
-            self._process.kill()
-            self._process.waitForFinished(GRACE_MS)
-            self._process = None
+        """The window closes: end at once, since nobody would take the scorer in, and leave nothing behind."""
+        if self._process is None:
+            return
+        self._process.finished.disconnect()
+        self._process.kill()
+        self._process.waitForFinished(GRACE_MS)
+        run = self._run
+        self._end()
+        if run is not None:
+            from app.services.own_training import tidy
+
+            tidy(run, keep_report=False)
 
     def _train(self, written: dict[str, Any]) -> None:
         run = self._run
@@ -148,7 +155,12 @@ class OwnTraining(QObject):
         if self._giving_up:
             self._give_up()
         elif code == 0:
-            then(json.loads(answer))
+            try:
+                told = json.loads(answer)
+            except ValueError:
+                self._fail(Trouble(self.tr("Training stopped."), self.tr("Its answer made no sense.")))
+                return
+            then(told)
         else:
             sentence = said[-1].removeprefix("m2hf-app: ") if said else self.tr("It ended without a word.")
             self._fail(Trouble(self.tr("Training stopped."), sentence))
@@ -202,4 +214,4 @@ class OwnTraining(QObject):
 
     def _end(self) -> None:
         self._look.stop()
-        self._process, self._run = None, None
+        self._process, self._run, self._planned = None, None, False

@@ -7,6 +7,7 @@ takes the scorer in when they are done. The same commands work by hand.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from app.services.itself import own_command
 from m2hf_core.errors import KnownError
 
+log = logging.getLogger(__name__)
 FOLDER = "training"
 HELD_OUT_SHARE = 10
 """One clip in so many chooses the best epoch where no video fell into the part for that."""
@@ -109,5 +111,20 @@ def read_figures(run: OwnRun) -> Figures:
 
 
 def tidy(run: OwnRun, *, keep_report: bool) -> None:
-    """Delete the copy of the features; of a run that was given up, everything."""
-    shutil.rmtree(run.data if keep_report else run.folder, ignore_errors=True)
+    """Delete the copy of the features; of a run that was given up, everything. What resists is told to the log."""
+    _remove(run.data if keep_report else run.folder)
+
+
+def sweep(data_folder: Path) -> None:
+    """Delete copies of features that earlier trainings left, because they were killed or could not be deleted then."""
+    for left in (data_folder / FOLDER).glob("own-*/data"):
+        _remove(left)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.warning("%s could not be deleted: %s", folder, error)

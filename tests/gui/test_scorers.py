@@ -130,6 +130,34 @@ def test_closing_ends_a_training_at_once(qtbot, training, commands, tmp_path) ->
     process = training._process
     training.leave()
     assert process.state() == process.ProcessState.NotRunning
+    assert not any(tmp_path.glob("training/*")), "the copy of the features goes"
+    assert not training.running
+
+
+def test_an_answer_without_sense_ends_the_training(qtbot, training, commands) -> None:
+    commands("print('Welcome!')", TRAINS)
+    with qtbot.waitSignal(training.failed, timeout=60_000) as failed:
+        training.start()
+    assert "made no sense" in failed.args[0].hint
+    assert not training.running
+
+
+def test_a_training_that_is_being_planned_counts(qtbot, training, monkeypatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(training._bridge, "run", lambda *wish: asked.append(wish))
+    training.start()
+    training.start()
+    assert training.running
+    assert len(asked) == 1
+
+
+def test_what_a_killed_training_left_goes_with_the_next(tmp_path) -> None:
+    left, kept = tmp_path / "training" / "own-1" / "data", tmp_path / "training" / "own-1" / "run"
+    for folder in (left, kept):
+        folder.mkdir(parents=True)
+    own_training.sweep(tmp_path)
+    assert not left.exists()
+    assert kept.exists()
 
 
 def test_the_list_says_who_answers_and_what_its_test_said(qtbot, theme) -> None:
