@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from app.services.everyday import everyday_captions
 from app.services.library import Library, Offer
-from m2hf_core.errors import KnownError
+from m2hf_core.errors import BadModelFile, KnownError
 from m2hf_core.hub import Preset, load_manifest
 from m2hf_core.index import Segment
-from m2hf_core.model.checkpoint import UNTRAINED
+from m2hf_core.model.checkpoint import UNTRAINED, read_info
 from m2hf_core.model.inputs import TextFeatures
 from m2hf_core.progress import Progress
 from m2hf_core.records import Branch
@@ -28,7 +29,7 @@ from m2hf_core.search.load import Kept
 from m2hf_core.search.meeting import DenseQuery, pooled_query, read_query
 from m2hf_core.search.refresh import refresh
 from m2hf_core.search.scorer import Answering, open_scorer, segment_folder, sweep, untrained
-from m2hf_core.store import features
+from m2hf_core.store import features, scorers
 from m2hf_core.synthetic import captions, draw_specs
 from m2hf_core.text import NounExtractor
 from m2hf_core.text.tower import TextTower, open_text_tower
@@ -136,9 +137,9 @@ def _open_sight(
     """The tower and the segments of one preset; None, with the reason in `asleep`, when it cannot see."""
     extracted = offer.fingerprints.get("clip")
     held = [sight.tower for sight in (before.own, before.former) if sight is not None] if before else []
-    tower = next((tower for tower in held if tower.fingerprint == extracted), None)
+    taught_by, words_from = _taught(library, preset)
     try:
-        tower = tower or open_text_tower(preset)
+        tower = _in_its_words(preset, extracted, taught_by, words_from, held, notes)
     except KnownError as missing:
         asleep[Branch.VISUAL] = str(missing)
         return None
@@ -152,11 +153,12 @@ def _open_sight(
     answering, why = open_scorer(library.store, preset.id, backbone, tower.width)
     if why:
         notes.append(why)
-    try:
-        tower = _in_its_words(tower, held, preset, answering)
-    except KnownError as error:
-        notes.append(f"The trained scorer is not used. {error}")
-        answering = untrained(tower.width)
+    wanted = answering.scorer_id if answering.words_from else ""
+    if tower.taught_by != wanted:  # its words do not fit, or the scorer behind them cannot be used
+        if wanted:
+            answering = untrained(tower.width)
+        else:
+            tower = _in_its_words(preset, extracted, "", None, held, notes)
     reads = {"visual": "clip", "audio": "vggish", "motion": "s3d"}
     extractors = {
         kind: offer.fingerprints[kind]
@@ -185,15 +187,43 @@ def _open_sight(
     return Sight(preset, tower, answering, _kept(answering, refreshed.segments))
 
 
+def _taught(library: Library, preset: Preset) -> tuple[str, Path | None]:
+    """(id, file) of the active scorer where it brings a text tower of its own, else ("", None).
+
+    Known before any tower is opened, or the published one would be loaded for nothing: hundreds of megabytes.
+    """
+    with library.store.library.reading() as session:
+        row = scorers.active(session, preset.id)
+    if row is None or row.file is None:
+        return "", None
+    path = library.paths.data / row.file
+    try:
+        info = read_info(path)
+    except BadModelFile:
+        return "", None  # said where the scorer itself is opened
+    return (info.scorer_id, path) if info.own_text else ("", None)
+
+
 def _in_its_words(
-    tower: TextTower, held: Sequence[TextTower], preset: Preset, answering: Answering
+    preset: Preset,
+    extracted: str | None,
+    taught_by: str,
+    words_from: Path | None,
+    held: Sequence[TextTower],
+    notes: list[str],
 ) -> TextTower:
     """The text tower that the scorer was trained with: the published one, unless its file holds its own."""
-    wanted = answering.scorer_id if answering.words_from else ""
-    for one in (tower, *held):
-        if (one.fingerprint, one.taught_by) == (tower.fingerprint, wanted):
+    for one in held:
+        if (one.fingerprint, one.taught_by) == (extracted, taught_by):
             return one
-    return open_text_tower(preset, scorer=answering.words_from)
+    try:
+        return open_text_tower(preset, scorer=words_from)
+    except BadModelFile as error:
+        if words_from is None:
+            raise
+        tower = _in_its_words(preset, extracted, "", None, held, notes)
+        notes.append(f"The trained scorer is not used. {error}")
+        return tower
 
 
 def _kept(answering: Answering, segments: Sequence[Segment]) -> Kept:

@@ -20,7 +20,7 @@ from app.services.library import Offer, open_library
 from m2hf_core.config.paths import open_paths
 from m2hf_core.config.settings import Settings
 from m2hf_core.errors import BadModelFile, KnownError
-from m2hf_core.hub import get_preset
+from m2hf_core.hub import Preset, get_preset
 from m2hf_core.model.checkpoint import ScorerInfo, load_scorer, save_scorer
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.model.m2hf import M2HF
@@ -29,7 +29,7 @@ from m2hf_core.records import Feature, Line, Transcript
 from m2hf_core.store import captions, clips, features, files, folders, pins, transcripts
 from m2hf_core.synthetic import draw_specs, visual_caption
 from m2hf_core.text import load_nouns
-from m2hf_core.text.openclip import build_open_clip
+from m2hf_core.text.openclip import LoadedClip, build_open_clip
 from m2hf_core.text.tower import open_text_tower, text_state
 from m2hf_core.training.data.prepared import open_prepared
 
@@ -143,7 +143,7 @@ def test_a_worse_scorer_is_refused_unless_forced(run: Run, data: Path, write: Ca
 
 
 def test_a_scorer_brings_the_words_that_it_was_trained_with(
-    run: Run, data: Path, write: Callable[..., Path], tmp_path: Path
+    run: Run, data: Path, write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its text tower lies in its file: it is tested and searched with that one, and going back leaves it."""
     plain = write("plain", good=True)
@@ -155,10 +155,20 @@ def test_a_scorer_brings_the_words_that_it_was_trained_with(
     refused = run("scorer", "use", scorer_id, "--data-dir", data)
     assert refused.code == 1, "words that are all alike find nothing"
     assert run("scorer", "use", scorer_id, "--force", "--data-dir", data).code == 0
+    built: list[str] = []
+
+    def counted(preset: Preset) -> LoadedClip:
+        built.append(preset.id)
+        return build_open_clip(preset)
+
+    monkeypatch.setattr("m2hf_core.text.tower.build_open_clip", counted)
     with open_library(data) as library:
         eyes = open_eyes(library, None, None)
+        assert built == ["demo"], "the picture model is loaded once, not once more for the taught words"
         assert eyes.own is not None
         assert eyes.own.tower.taught_by == scorer_id
+        assert open_eyes(library, eyes, None).own.tower is eyes.own.tower  # type: ignore[union-attr]
+        assert built == ["demo"]
         assert not eyes.own.tower.encode(["a red circle"]).tokens.any()
         assert run("scorer", "rollback", "--data-dir", data).code == 0
         former = open_eyes(library, eyes, None)
