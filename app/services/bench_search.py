@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from app.services.bench_indexes import compare_indexes
+from app.services.burning import burning
 from m2hf_core.index import CodedRows, MappedIndex, Part, coded
 from m2hf_core.model.bench import machine
 from m2hf_core.progress import Progress
@@ -305,27 +304,6 @@ def memory_mb() -> dict[str, float]:
         "mapped": fields["Rss"] - fields["Anonymous"],
         "resident": fields["Rss"],
     }
-
-
-@contextmanager
-def burning(processes: int) -> Iterator[None]:
-    """As many processes at the workers' low priority, each multiplying matrices without end, as extraction does."""
-    code = (
-        "import os\nif os.name == 'posix': os.nice(19)\nimport numpy\n"
-        "x = numpy.ones((512, 512), numpy.float32)\nwhile True: x @ x"
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], env=environment)  # noqa: S603 - our own words
-        for _ in range(processes)
-    ]
-    try:
-        time.sleep(2)  # until they are past their imports
-        yield
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
 
 
 def _load() -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from app.cli.bench import sizes
@@ -12,6 +13,7 @@ from app.services import bench_indexes
 from app.services import bench_search as module
 from app.services.bench_indexes import compare_indexes
 from app.services.bench_search import bench_search, percentiles
+from app.services.burning import burning
 from m2hf_core.progress import Progress
 from m2hf_core.search.bench_world import World, make_gallery
 
@@ -93,3 +95,14 @@ def test_a_large_gallery_is_measured_in_its_candidates_alone(
 def test_figures_and_sizes_are_read() -> None:
     assert percentiles([1.0] * 99 + [50.0])["p50"] == 1.0
     assert sizes("10,200") == (10, 200)
+
+
+def test_the_machine_is_busy_while_it_is_asked_to_be() -> None:
+    us = psutil.Process()
+    before = {child.pid for child in us.children()}
+    with burning(2):
+        ours = [child for child in us.children() if child.pid not in before]
+        busy = [child for child in ours if child.nice() != us.nice()]  # the spawner's own helper is not
+        assert len(busy) == 2
+        assert all(child.is_running() for child in busy)
+    assert not any(child.is_running() for child in busy)
