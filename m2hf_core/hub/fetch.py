@@ -5,6 +5,7 @@ from __future__ import annotations
 import http
 import http.client
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,6 +19,15 @@ from m2hf_core.progress import Progress
 TIMEOUT_S = 30.0
 OFFLINE_SWITCHES = ("M2HF_OFFLINE", "HF_HUB_OFFLINE")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HOPS = 5
+"""A repository that was renamed answers with a redirection on the same host."""
+
+
+class _StaysPut(urllib.request.HTTPRedirectHandler):
+    """Hands a redirection out instead of following it: what the hub states stands in that answer."""
+
+    def redirect_request(self, *_args: Any, **_more: Any) -> None:
+        return None
 
 
 def refuse_if_offline() -> None:
@@ -49,6 +59,47 @@ def fetch(url: str, part: Path, progress: Progress) -> None:
                 raise _unreachable(url, "the connection closes before the file is whole")
 
 
+def stated_digest(url: str, revision: str) -> str:
+    """The SHA-256 that the Hugging Face Hub states of the file at `url`, as it was at that revision.
+
+    Raises `KnownError` when it states none, states it of another revision, or cannot be reached.
+    """
+    opener = urllib.request.build_opener(_StaysPut)
+    here = url
+    for _ in range(HOPS):
+        with _ask(opener, here) as response:
+            headers = response.headers
+        digest: str = headers.get("X-Linked-Etag", "").strip('"')
+        if digest or "Location" not in headers:
+            break
+        target = urllib.parse.urljoin(here, headers["Location"])
+        if urllib.parse.urlsplit(target).netloc != urllib.parse.urlsplit(url).netloc:
+            break
+        here = target
+    if not re.fullmatch("[0-9a-f]{64}", digest) or headers.get("X-Repo-Commit") != revision:
+        raise KnownError(
+            f"The publisher states no checksum of {url}, so it was not fetched.",
+            "Get the file in a browser and bring it with `m2hf-app models import FOLDER`.",
+            f"x-linked-etag {digest!r}, x-repo-commit {headers.get('X-Repo-Commit')!r}",
+        )
+    return digest
+
+
+def _ask(opener: urllib.request.OpenerDirector, url: str) -> Any:
+    """The answer's headers; a redirection is an answer too."""
+    try:
+        return opener.open(_request(url, "HEAD"), timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code in range(300, 400):
+            return error
+        error.close()
+        raise _refused(url, error.code) from error
+    except urllib.error.URLError as error:
+        raise _unreachable(url, str(error.reason)) from error
+    except (http.client.HTTPException, OSError) as error:
+        raise _unreachable(url, repr(error)) from error
+
+
 def _fetch_once(url: str, part: Path, progress: Progress) -> bool:
     """One request; whether the file is whole afterwards."""
     begin = _size(part)
@@ -69,14 +120,11 @@ def _fetch_once(url: str, part: Path, progress: Progress) -> bool:
 
 def _open(url: str, begin: int) -> Any:
     """The response; a refused range is one too, every other failure is explained."""
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise ValueError(f"weights are fetched over https only, not from {url}")
-    request = urllib.request.Request(url, headers={"User-Agent": "m2hf-app"})  # noqa: S310 - checked above
+    request = _request(url, "GET")
     if begin:
         request.add_header("Range", f"bytes={begin}-")
     try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310 - checked above
+        return urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310 - `_request` checked it
     except urllib.error.HTTPError as error:
         if begin and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return error
@@ -84,6 +132,14 @@ def _open(url: str, begin: int) -> Any:
         raise _refused(url, error.code) from error
     except urllib.error.URLError as error:
         raise _unreachable(url, str(error.reason)) from error
+
+
+def _request(url: str, method: str) -> urllib.request.Request:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        raise ValueError(f"weights are fetched over https only, not from {url}")
+    headers = {"User-Agent": "m2hf-app"}
+    return urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - checked above
 
 
 def _refused(url: str, code: int) -> KnownError:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from m2hf_core.config.paths import models_dir, resources_dir
@@ -30,6 +31,23 @@ def locate(weight: WeightFile) -> Path | None:
     if own.is_file():
         return own
     return _in_hub_cache(weight)
+
+
+def with_stated(weight: WeightFile) -> WeightFile:
+    """The file with the digest that its publisher stated when it was fetched, where the manifest has none."""
+    if weight.sha256 is not None:
+        return weight
+    try:
+        digest = statement_of(weight).read_text(encoding="utf-8")[:64]
+    except FileNotFoundError:
+        return weight  # brought by hand, or not here at all
+    return replace(weight, sha256=digest)
+
+
+def statement_of(weight: WeightFile) -> Path:
+    """Where that digest is kept, in the form that `sha256sum --check` reads."""
+    target = models_dir() / weight.file
+    return target.with_name(f"{target.name}.sha256")
 
 
 def missing(preset: Preset) -> tuple[WeightFile, ...]:
@@ -72,7 +90,7 @@ def genuine(weight: WeightFile) -> Path:
     A file whose digest nobody knows passes, as it does everywhere: a person brought it. Raises `ModelsMissing` (also
     for a package that brings another file than the known one), `BadModelFile`.
     """
-    path = locate(weight)
+    weight, path = with_stated(weight), locate(weight)
     if path is None:
         raise ModelsMissing(f"{weight.purpose} is not on this machine.", _how_to_get(weight))
     if weight.sha256 is None or weight.accepts(digest_of(path)):

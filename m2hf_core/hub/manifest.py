@@ -41,7 +41,7 @@ class WeightFile:
     size_bytes: int | None
     """None where nobody has established it."""
     sha256: str | None
-    """None where nobody has established it: such a file is never fetched, only taken from a person's hand.
+    """None where nobody has established it: then its publisher is asked, which needs an address with a revision.
 
     Eight digits are what PyTorch publishes, as part of the file's name: enough against accidents.
     """

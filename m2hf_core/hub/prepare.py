@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from m2hf_core.errors import BadModelFile, ModelsMissing
-from m2hf_core.hub.fetch import fetch, refuse_if_offline
-from m2hf_core.hub.files import digest_of, locate, sha256_of
+from m2hf_core.hub.fetch import fetch, refuse_if_offline, stated_digest
+from m2hf_core.hub.files import digest_of, locate, sha256_of, statement_of, with_stated
 from m2hf_core.hub.manifest import Manifest, Preset, WeightFile, load_manifest
 from m2hf_core.hub.place import explained, megabytes, need_room, part_of, stream, target_of
 from m2hf_core.hub.verify import Finding, judge, judge_digest
@@ -22,7 +22,7 @@ class Plan:
 
     fetch: tuple[WeightFile, ...]
     refused: tuple[WeightFile, ...]
-    """Missing, but without a digest to check them by, or nothing that a download could bring."""
+    """Missing, but without anything to check them by, or nothing that a download could bring."""
     bytes: int
     """Of those files of `fetch` whose size is known."""
     lines: tuple[str, ...]
@@ -35,7 +35,7 @@ def plan(preset: Preset, manifest: Manifest | None = None) -> Plan:
     wanted = tuple(weight for weight in absent if _may_be_fetched(weight))
     refused = tuple(weight for weight in absent if not _may_be_fetched(weight))
     size = sum(weight.size_bytes or 0 for weight in wanted)
-    lines = [f"{_describe(weight)}, from {weight.url}" for weight in wanted]
+    lines = [f"{_describe(weight)}, from {weight.url}{_how_checked(weight)}" for weight in wanted]
     lines += [f"{_describe(weight)}: not fetched, {_why_not(weight)}" for weight in refused]
     unknown = " and files of unknown size" if any(weight.size_bytes is None for weight in wanted) else ""
     lines.append(f"{megabytes(size)}{unknown} to fetch." if wanted else "Nothing to fetch.")
@@ -45,7 +45,7 @@ def plan(preset: Preset, manifest: Manifest | None = None) -> Plan:
 def prepare(preset: Preset, progress: Progress, manifest: Manifest | None = None) -> list[Finding]:
     """Fetch what is missing; the findings of the files fetched, all `ok`.
 
-    A file without a known digest is never fetched: nobody could say whether the right one came. Raises
+    A file that nothing could be checked by is never fetched: nobody could say whether the right one came. Raises
     `ModelsMissing` for it before anything is fetched, `KnownError` for the network's failures, `DiskFull`,
     `BadModelFile` for a wrong digest, `Interrupted`. What has arrived stays for the next time.
     """
@@ -58,8 +58,9 @@ def prepare(preset: Preset, progress: Progress, manifest: Manifest | None = None
     refuse_if_offline()
     arrived = sum(part.stat().st_size for part in map(part_of, map(target_of, todo.fetch)) if part.exists())
     need_room(todo.bytes - arrived)
+    wanted = [_with_digest(weight) for weight in todo.fetch]
     findings = []
-    for url, group in groupby(todo.fetch, key=lambda weight: weight.url):
+    for url, group in groupby(wanted, key=lambda weight: weight.url):
         if url is None:
             raise ValueError("a file with a digest has no address")
         weights = list(group)
@@ -68,6 +69,21 @@ def prepare(preset: Preset, progress: Progress, manifest: Manifest | None = None
         else:
             findings += _fetch_archive(url, weights, progress)
     return findings
+
+
+def _with_digest(weight: WeightFile) -> WeightFile:
+    """Ask the publisher where the manifest cannot tell; what it states is kept, so that later changes are noticed."""
+    known = with_stated(weight)
+    if known.sha256 is not None:
+        return known
+    if weight.url is None or weight.hub is None or weight.hub.revision is None:
+        raise ValueError(f"nothing is known that {weight.id} could be checked by")
+    known = replace(weight, sha256=stated_digest(weight.url, weight.hub.revision))
+    statement = statement_of(weight)
+    with explained(statement):
+        statement.parent.mkdir(parents=True, exist_ok=True)
+        statement.write_text(f"{known.sha256}  {target_of(weight).name}\n", encoding="utf-8")
+    return known
 
 
 def _fetch_file(url: str, weight: WeightFile, progress: Progress) -> Finding:
@@ -108,6 +124,7 @@ def _settle(weight: WeightFile, part: Path, finding: Finding) -> Finding:
     if finding.state != "ok":
         digest = sha256_of(part)
         part.unlink()
+        statement_of(weight).unlink(missing_ok=True)  # the next attempt asks again
         raise BadModelFile(
             f"What arrived for {weight.id} is not the published file, so it was removed.",
             "Start again; if it happens again, the publisher has changed the file.",
@@ -120,18 +137,24 @@ def _settle(weight: WeightFile, part: Path, finding: Finding) -> Finding:
 
 def _is_right(weight: WeightFile) -> bool:
     """Whether a file is here and, as far as can be told, the published one."""
-    path = locate(weight)
+    weight, path = with_stated(weight), locate(weight)
     return path is not None and (weight.sha256 is None or weight.accepts(digest_of(path)))
 
 
 def _may_be_fetched(weight: WeightFile) -> bool:
-    return weight.sha256 is not None and not weight.shipped and weight.package is None
+    """A file without digest only where its address names a revision, so that the publisher's word is about it."""
+    pinned = weight.hub is not None and weight.hub.revision is not None
+    return (weight.sha256 is not None or pinned) and not weight.shipped and weight.package is None
 
 
 def _why_not(weight: WeightFile) -> str:
     if weight.package is not None:
         return f"it comes with the package {weight.package}"
     return "it comes with this program" if weight.shipped else "its digest is unknown"
+
+
+def _how_checked(weight: WeightFile) -> str:
+    return "" if with_stated(weight).sha256 else ", to be checked by what its publisher states of it"
 
 
 def _describe(weight: WeightFile) -> str:

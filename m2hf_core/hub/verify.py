@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from m2hf_core.errors import BadModelFile
-from m2hf_core.hub.files import locate, sha256_of
+from m2hf_core.hub.files import locate, sha256_of, with_stated
 from m2hf_core.hub.manifest import WeightFile
 from m2hf_core.progress import Progress
 
@@ -27,7 +27,7 @@ class Finding:
 
 def verify(weights: Iterable[WeightFile], progress: Progress) -> list[Finding]:
     """Read every file whole and compare; a file that is not here is a finding, not an error."""
-    found = [(weight, locate(weight)) for weight in weights]
+    found = [(with_stated(weight), locate(weight)) for weight in weights]
     total = sum(path.stat().st_size for _, path in found if path is not None)
     progress.start("verify", total, "bytes")
     return [judge(weight, path, progress) for weight, path in found]

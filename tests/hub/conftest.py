@@ -39,8 +39,11 @@ class Server:
     )
     cut_after: list[int] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     status: int = 200
     honours_ranges: bool = True
+    stated: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a HEAD request is answered: headers by path; with a `Location` it is a redirection."""
 
 
 @pytest.fixture
@@ -48,6 +51,17 @@ def server() -> Iterator[Server]:
     state = Server()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            state.asked.append(self.path)
+            headers = state.stated.get(self.path)
+            if headers is None:
+                self.send_error(404)
+                return
+            self.send_response(302 if "Location" in headers else 200)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             state.ranges.append(asked)

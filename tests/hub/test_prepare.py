@@ -144,7 +144,7 @@ def test_offline_means_offline(
     assert server.ranges == []
 
 
-def test_a_file_without_digest_is_never_fetched(manifest: Manifest, models: Path, server: Any) -> None:
+def test_a_file_that_nothing_checks_is_never_fetched(manifest: Manifest, models: Path, server: Any) -> None:
     with pytest.raises(ModelsMissing, match=r"digest is unknown.*models import"):
         run(manifest, "blind")
     assert server.ranges == []
