@@ -7,6 +7,7 @@ length at most. That is enough to find candidates; whoever wants scores takes a 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,21 @@ def coded(vectors: FloatArray) -> tuple[CodeArray, FloatArray]:
     return codes.astype(np.int8), step
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedQuery:
+    """A query in the same bytes: made once, multiplied with many matrices."""
+
+    column: torch.Tensor
+    """[d, 1] int8."""
+    step: float
+
+
+def coded_query(query: FloatArray) -> CodedQuery:
+    """A query [d] rounded as a row is."""
+    codes, step = coded(query[None])
+    return CodedQuery(torch.from_numpy(codes.T), float(step[0]))
+
+
 class CodedRows:
     """Codes [n, d] that may lie in a mapped file, ready for products."""
 
@@ -34,13 +50,16 @@ class CodedRows:
             # Mapped files are read-only and torch has no such tensors; nothing here writes.
             warnings.simplefilter("ignore", UserWarning)
             self._codes = torch.from_numpy(codes)
-        self._step = step
+        self.step = step
+        """[n] what one unit of each row's codes stands for."""
 
-    def products(self, query: FloatArray) -> FloatArray:
-        """Inner products [n] with a query [d] that is rounded in the same way; right to about 0.002 for unit rows."""
-        codes, step = coded(query[None])
-        whole = torch.ops.aten._int_mm(self._codes, torch.from_numpy(codes.T))
-        found: FloatArray = whole[:, 0].float().numpy() * self._step * step[0]
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def sums(self, query: CodedQuery) -> npt.NDArray[np.int32]:
+        """Products [n] of whole numbers; times both steps they are inner products, right to 0.002 for unit rows."""
+        whole = torch.ops.aten._int_mm(self._codes, query.column)
+        found: npt.NDArray[np.int32] = whole[:, 0].numpy()
         return found
 
 

@@ -1,14 +1,20 @@
-"""The exact index over matrices that lie elsewhere, mapped from disk: one product, no copy, no memory of its own."""
+"""The index over matrices that lie elsewhere, mapped from disk: products, no copy, no memory of its own.
+
+With floats alone an answer is exact. With codes beside them everything is looked through in bytes, and only the
+best by these are scored with floats.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from m2hf_core.index.best import best_of
-from m2hf_core.index.codes import CodedRows
+from m2hf_core.index.codes import CodedRows, coded_query
 from m2hf_core.index.vectors import BoolArray, FloatArray, IdArray
 
 SPARE = 4
@@ -43,6 +49,8 @@ class MappedIndex:
         self._row_of = np.zeros(len(ids), np.int64)
         for number, (part, taken) in enumerate(self._parts):
             self._part_of[part.rows[taken]], self._row_of[part.rows[taken]] = number, taken
+        coded = [part.codes for part in parts if part.codes is not None]
+        self._coded = _CodedParts(ids, parts, coded) if parts and len(coded) == len(parts) else None
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.known))
@@ -61,13 +69,10 @@ class MappedIndex:
         and then one that just belongs among the k is missed.
         """
         query = self._checked(query)
-        if any(part.codes is None for part, _ in self._parts):
+        if self._coded is None:
             places, scores = self._best(self.scores(query), k, allowed)
             return self.ids[places], scores
-        near = self._by_place(
-            [part.codes.products(query) for part, _ in self._parts if part.codes is not None]
-        )
-        places, _ = self._best(near, k + k // SPARE, allowed)
+        places = self._coded.near(query, k + k // SPARE, allowed)
         scores = self._exactly(places, query)
         best = best_of(scores, self.ids[places], k)
         return self.ids[places[best]], scores[best]
@@ -98,9 +103,43 @@ class MappedIndex:
 
     def _exactly(self, places: IdArray, query: FloatArray) -> FloatArray:
         """Inner products [n] of a few places."""
+        order = np.argsort(self._part_of[places], kind="stable")
+        owner, rows = self._part_of[places[order]], self._row_of[places[order]]
+        vectors = np.empty((len(places), self.width), np.float32)
+        for first, end in runs(owner):
+            own = self._parts[owner[first]][0].vectors
+            np.take(own, rows[first:end], axis=0, out=vectors[first:end], mode="clip")
         scores = np.empty(len(places), np.float32)
-        owner = self._part_of[places]
-        for number in np.unique(owner).tolist():
-            inside = np.flatnonzero(owner == number)
-            scores[inside] = self._parts[number][0].vectors[self._row_of[places[inside]]] @ query
+        # Row by row, so that a score does not depend on which rows stand beside it.
+        scores[order] = np.einsum("nd,d->n", vectors, query)
         return scores
+
+
+class _CodedParts:
+    """The codes of every part, whose products stand one after the other in the parts' own order."""
+
+    def __init__(self, ids: IdArray, parts: Sequence[Part], codes: Sequence[CodedRows]) -> None:
+        self._codes = codes
+        self._place = np.concatenate([part.rows for part in parts])
+        self._ids = ids[self._place]
+        self._step = np.concatenate([rows.step for rows in codes])
+        self._counts: BoolArray = self._place >= 0
+        self._all_count = bool(self._counts.all())
+
+    def near(self, query: FloatArray, k: int, allowed: BoolArray | None) -> IdArray:
+        """The places of the k best by their codes, in no order; `allowed` by place."""
+        asked = coded_query(query)
+        # The query's own step is the same for all and changes no order.
+        scores = np.concatenate([rows.sums(asked) for rows in self._codes]).astype(np.float32) * self._step
+        if allowed is None and self._all_count:
+            return self._place[best_of(scores, self._ids, k)]
+        counts = self._counts if allowed is None else self._counts & allowed[self._place]
+        taking = np.flatnonzero(counts)
+        return self._place[taking[best_of(scores[taking], self._ids[taking], k)]]
+
+
+def runs(values: npt.NDArray[np.integer]) -> list[tuple[int, int]]:
+    """(first, end) of each stretch of equal neighbours."""
+    if not len(values):
+        return []
+    return list(pairwise([0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]))
