@@ -45,6 +45,7 @@ class FirstRunDialog(Dialog):
         self.add = QPushButton(self.tr("Add folder…"))
         self.add.clicked.connect(self._choose)
         self.presets = QButtonGroup(self)
+        self._pace: dict[str, QLabel] = {}
         choices = QWidget()
         choices.setObjectName("panel")
         column = QVBoxLayout(choices)
@@ -99,6 +100,24 @@ class FirstRunDialog(Dialog):
             self.folders.addItem(str(folder))
         self.begin.setEnabled(True)
 
+    def show_pace(self, hours: Mapping[str, float]) -> None:
+        """Hours of this machine for an hour of video, by preset."""
+        for preset, label in self._pace.items():
+            if preset in hours:
+                label.setText(self._pace_in_words(hours[preset]))
+
+    def _pace_in_words(self, hours: float) -> str:
+        """As coarse as the estimate is."""
+        minutes = 60 * hours
+        if minutes < 90:
+            took = self.tr("{} minutes").format(max(5, 5 * round(minutes / 5)))
+        else:
+            took = self.tr("{:g} hours").format(round(2 * hours) / 2)
+        return self.tr(
+            "Speed on this machine, estimated: about {} for an hour of video without its speech; "
+            "less with a graphics card"
+        ).format(took)
+
     def preset(self) -> str:
         button = self.presets.checkedButton()
         return button.objectName() if button is not None else ""
@@ -110,8 +129,12 @@ class FirstRunDialog(Dialog):
         self.presets.addButton(button)
         column.addWidget(button)
         told = muted(self.tr("{} Licence: {}").format(preset["sentence"], preset["licence"]))
-        told.setContentsMargins(7 * STEP, 0, 0, STEP)
+        told.setContentsMargins(7 * STEP, 0, 0, 0)
         column.addWidget(told)
+        pace = muted(self.tr("Speed on this machine: being estimated"))
+        pace.setContentsMargins(7 * STEP, 0, 0, 2 * STEP)
+        self._pace[str(preset["id"])] = pace
+        column.addWidget(pace)
 
     def _choose(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, self.tr("Add a folder with videos"), films())

@@ -23,7 +23,7 @@ from app.gui.icons import icon
 from app.gui.library_panel import LibraryPanel
 from app.gui.looking import Looking
 from app.gui.menus import Menus
-from app.gui.middle import Middle
+from app.gui.middle import PICTURES, Middle
 from app.gui.offices import Offices
 from app.gui.preview import Preview
 from app.gui.records import Trouble, Work
@@ -317,7 +317,8 @@ class MainWindow(QMainWindow):
         total = self._overview.total if self._overview is not None else answer.videos
         took = round(answer.took_ms + answer.encode_ms)
         self.search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
-        self.middle.tell_coverage(answer)
+        asleep = self._overview.asleep if self._overview is not None else {}
+        self.middle.tell_coverage(answer, without_models=PICTURES in asleep)
 
     def _show_middle(self) -> None:
         self.middle.stand(

@@ -45,7 +45,7 @@ class Middle(QWidget):
         self.receipt.setWordWrap(True)
         self.receipt.setTextFormat(Qt.TextFormat.RichText)
         self.receipt.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
-        self.receipt.linkActivated.connect(lambda _: self.unseen_wanted.emit())
+        self.receipt.linkActivated.connect(self._follow)
         self.empty = EmptyState()
         self.notice = Notice()
         self._found = QWidget()
@@ -60,9 +60,14 @@ class Middle(QWidget):
         column.addWidget(self._pages, 1)
         column.addWidget(self.notice)
 
-    def tell_coverage(self, answer: SearchAnswer) -> None:
+    def tell_coverage(self, answer: SearchAnswer, *, without_models: bool) -> None:
         """What this answer could not look at, with the wish to have that done first."""
         parts = []
+        if without_models:
+            told = html.escape(
+                self.tr("Only file names and subtitles were searched: the models are not here yet.")
+            )
+            parts.append(f'{told} <a href="models">{self.tr("Models…")}</a>')
         if answer.blind_spots:
             told = " · ".join(_plain(spot) for spot in answer.blind_spots)
             spots = html.escape(self.tr("Not searched: {}").format(told))
@@ -70,6 +75,10 @@ class Middle(QWidget):
         parts.extend(html.escape(note) for note in answer.notes if note.startswith("character"))
         self.receipt.setText("<br>".join(parts))
         self.receipt.setVisible(bool(parts))
+
+    def _follow(self, link: str) -> None:
+        wanted = self.models_wanted if link == "models" else self.unseen_wanted
+        wanted.emit()
 
     def tell_likes(self, hit: SearchHit, answer: SearchAnswer) -> None:
         """These are moments like one, not an answer to words."""
@@ -131,7 +140,10 @@ class Middle(QWidget):
         elif PICTURES in overview.asleep and not text:
             say(
                 self.tr("The models are not here yet"),
-                html.escape(overview.asleep[PICTURES]),
+                self.tr(
+                    "Without them a search knows only file names and subtitles. Fetch them once, or bring them from "
+                    "another machine; everything else stays on this one."
+                ),
                 (self.tr("Models…"), self.models_wanted.emit),
             )
         elif text:

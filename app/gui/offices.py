@@ -44,6 +44,7 @@ class Offices(QObject):
         self._models = ModelOffice(window, bridge)
         self._report = ReportOffice(window, bridge, notice)
         self._scorers = ScorerOffice(window, bridge, notice, theme)
+        self._demo: Progress | None = None
 
     def settings(self) -> None:
         def read(library: Library) -> list[dict[str, Any]]:
@@ -150,6 +151,7 @@ class Offices(QObject):
             dialog.begun.connect(lambda folders, preset: self._begin(folders, preset, found[1], add_folders))
             dialog.demo_wanted.connect(self.demo)
             dialog.open()
+            self._bridge.run(_expected_hours, dialog.show_pace)
 
         self._bridge.run(presets_known, show)
 
@@ -169,7 +171,9 @@ class Offices(QObject):
 
     def demo(self) -> None:
         """Render and index the demo library in the background, then show it."""
-        progress = Progress()
+        if self._demo is not None:
+            return  # it is being made
+        progress = self._demo = Progress()
         look = QTimer(self, interval=LOOK_EVERY_MS)
 
         def make(progress: Progress) -> Path:
@@ -179,18 +183,28 @@ class Offices(QObject):
             run_demo(folder, 0, progress)
             return folder / "library"
 
+        stages = {
+            "render": self.tr("drawing its videos"),
+            "load models": self.tr("loading the models"),
+            "index": self.tr("making them searchable"),
+            "search": self.tr("trying its queries"),
+        }
+
         def show() -> None:
             now = progress.snapshot()
-            share = f", {100 * now.done / now.total:.0f} %" if now.total > 0 else ""
-            self._notice.say(self.tr("Making the demo library: {}").format(now.stage or "…") + share)
+            share = f", {100 * now.done / now.total:.0f} %" if now.total > 0 and now.done else ""
+            said = stages.get(now.stage, now.stage or "…")
+            self._notice.say(self.tr("Making the demo library: {}").format(said) + share)
 
         def over(folder: Path) -> None:
             look.stop()
+            self._demo = None
             self._notice.hide()
             self.library_wanted.emit(folder, "demo")
 
         def sorry(trouble: Trouble) -> None:
             look.stop()
+            self._demo = None
             self.tell(trouble)
 
         look.timeout.connect(show)
@@ -233,6 +247,12 @@ def _failures(library: Library) -> list[Failure]:
     from app.services.status import list_failures
 
     return list_failures(library)
+
+
+def _expected_hours(_: Library) -> dict[str, float]:
+    from app.services.pace import expected_hours
+
+    return expected_hours()
 
 
 def write_failures(failures: Sequence[Failure], target: Path) -> None:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from app.gui.records import Trouble
 
 if TYPE_CHECKING:
-    from PySide6.QtMultimedia import QMediaPlayer
+    from PySide6.QtMultimedia import QMediaPlayer, QVideoFrame
 
 SPEEDS = (0.5, 1.0, 1.5, 2.0)
 STEP_S = 0.04
@@ -30,6 +30,8 @@ class Player(QObject):
     length = Signal(float)
     playing = Signal(bool)
     failed = Signal(object)
+    pictured = Signal()
+    """The first frame of what plays is there."""
 
     def __init__(self, ask_drive: AskDrive, parent: QObject | None = None) -> None:
         """`ask_drive` looks at a file in another thread, as `Bridge.ask_drive` does."""
@@ -41,6 +43,12 @@ class Player(QObject):
         self._start_s = 0.0
         self._range = (0.0, 0.0)
         self.looping = False
+        self._awaits_frame = False
+
+    @property
+    def over(self) -> bool:
+        """It neither plays nor stands still within the video."""
+        return self._player is None or self._player.playbackState() == self._player.PlaybackState.StoppedState
 
     def screen(self) -> QWidget | None:
         """The widget that shows the picture; None where Qt cannot play at all."""
@@ -61,6 +69,7 @@ class Player(QObject):
         if self._player.source().isEmpty():
             self.moved.emit(at_s)
         else:
+            self._awaits_frame = not self.over
             self._player.setPosition(round(1000 * at_s))
 
     def toggle(self) -> None:
@@ -85,6 +94,7 @@ class Player(QObject):
         source = QUrl.fromLocalFile(str(video))
         if player.source() != source:
             player.setSource(source)
+        self._awaits_frame = True
         player.play()
 
     def seek(self, at_s: float) -> None:
@@ -129,6 +139,7 @@ class Player(QObject):
         player = QMediaPlayer(self)
         self._screen = QVideoWidget()
         player.setVideoOutput(self._screen)
+        self._screen.videoSink().videoFrameChanged.connect(self._look_at_frame)
         player.setAudioOutput(QAudioOutput(player))
         player.positionChanged.connect(self._follow)
         player.durationChanged.connect(lambda ms: self.length.emit(ms / 1000))
@@ -139,6 +150,11 @@ class Player(QObject):
         player.errorOccurred.connect(self._tell)
         self._player = player
         return player
+
+    def _look_at_frame(self, frame: QVideoFrame) -> None:
+        if self._awaits_frame and frame.isValid():
+            self._awaits_frame = False
+            self.pictured.emit()
 
     def _loaded(self, status: QMediaPlayer.MediaStatus) -> None:
         """A source begins at zero; go to the moment as soon as it can."""

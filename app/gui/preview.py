@@ -58,9 +58,13 @@ class Stage(QWidget):
 
     def show_still(self, moment: Moment) -> None:
         self._moment = moment
+        self.hide_screen()
+        self.update()
+
+    def hide_screen(self) -> None:
+        """The still again: the player's own picture is black before the first frame and after the last."""
         if self._screen is not None:
             self._screen.hide()
-        self.update()
 
     def show_screen(self, screen: QWidget) -> None:
         """Put the player's picture over the still."""
@@ -188,8 +192,11 @@ class Preview(QWidget):
         self._write_lines()
 
     def show_captions(self, on: bool) -> None:
-        """The nearest captions in place of the words."""
+        """The nearest captions in place of the words, and of the reasons, which leave them no room on a low screen."""
         self.below.setCurrentWidget(self.captions if on else self.transcript)
+        for widget in (self.strip, self.receipt, self.unfold):
+            widget.setVisible(not on)
+        self.full.setVisible(not on and self.unfold.isChecked())
 
     def play_or_pause(self) -> None:
         if self.hit is None:
@@ -263,16 +270,21 @@ class Preview(QWidget):
         self.player.moved.connect(self._move)
         self.player.length.connect(self._set_length)
         self.player.playing.connect(self._playing)
+        self.player.pictured.connect(self._show_playing)
         self.player.failed.connect(self._tell)
         self.unfold.toggled.connect(self.full.setVisible)
         self.transcript.anchorClicked.connect(self._go_to)
 
     def _playing(self, on: bool) -> None:
         self._on = on
-        screen = self.player.screen()
-        if on and screen is not None:
-            self.stage.show_screen(screen)
+        if self.player.over:
+            self.stage.hide_screen()
         self._dress_play()
+
+    def _show_playing(self) -> None:
+        screen = self.player.screen()
+        if screen is not None:
+            self.stage.show_screen(screen)
 
     def _set_loop(self, on: bool) -> None:
         self.player.looping = on

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QStyle
 
 from app.gui.theme import LIBRARY_WIDTH, PREVIEW_WIDTH
 
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1440, 900
 """Of the first window, where the screen has the room."""
+TITLE_HEIGHT = 32
+"""What a window manager puts above the window at least; it is not known before the window is shown."""
 
 
 def restore(window: MainWindow) -> None:
     """Size, columns, searches and how results are shown."""
     session, search = window.session, window.search
     if not window.restoreGeometry(session.state("geometry")):
-        window.resize(QSize(WIDTH, HEIGHT).boundedTo(window.screen().availableSize()))
+        title = window.style().pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight)
+        room = window.screen().availableSize() - QSize(0, max(title, TITLE_HEIGHT))
+        window.resize(QSize(WIDTH, HEIGHT).boundedTo(room))
     if not window.columns.restoreState(session.state("columns")):
         window.columns.setSizes(
             [LIBRARY_WIDTH, window.width() - LIBRARY_WIDTH - PREVIEW_WIDTH, PREVIEW_WIDTH]

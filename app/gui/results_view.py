@@ -74,7 +74,8 @@ class ResultsView(QAbstractItemView):
         self.results = ResultsModel()
         self.cards = Cards(theme, thumbnails, self)
         self._placed: list[Placed] = []
-        self._unfolded = False
+        self._unfolded: bool | None = None
+        """Whether what is probably not wanted is shown. None, until somebody has said so: where it is all there is."""
         self._columns, self._card_width, self._card_height = 1, CARD_WIDTH, 200
         self.setModel(self.results)
         self.setItemDelegate(self.cards)
@@ -125,7 +126,9 @@ class ResultsView(QAbstractItemView):
         self._placed = []
         y = 0
         for section in self.results.sections:
-            folded = section.key == "probably not" and not self._unfolded
+            alone = len(self.results.sections) == 1
+            shown = alone if self._unfolded is None else self._unfolded
+            folded = section.key == "probably not" and not shown
             cards_top = y + (HEADING if section.key else STEP)
             lines = 0 if folded else -(-section.count // self._columns)
             bottom = cards_top + lines * (self._card_height + self._gap())
@@ -339,6 +342,8 @@ class ResultsView(QAbstractItemView):
     def _title(self, placed: Placed) -> str:
         if placed.section.key == "probably not":
             sign = "▸" if placed.folded else "▾"
+            if len(self._placed) == 1:
+                return f"{sign} " + self.tr("Probably not in your library. The nearest moments")
             return f"{sign} " + self.tr("Probably not in your library")
         return {"likely": self.tr("Likely"), "maybe": self.tr("Maybe")}.get(
             placed.section.key, self.tr("More")
@@ -348,7 +353,7 @@ class ResultsView(QAbstractItemView):
         place = event.position().toPoint() + QPoint(0, self.verticalOffset())
         for placed in self._placed:
             if placed.section.key == "probably not" and placed.top <= place.y() < placed.cards_top:
-                self._unfolded = not self._unfolded
+                self._unfolded = placed.folded
                 self._arrange()
                 return
         super().mousePressEvent(event)

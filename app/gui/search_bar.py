@@ -37,6 +37,7 @@ class SearchBar(QFrame):
         self.fusion: Fusion = "mmbf"
         self.own_fusion: Fusion | None = None
         """What was chosen here, in place of the library's setting."""
+        self._asleep: dict[str, str] = {}
         self.field = QLineEdit()
         self.field.setAccessibleName(self.tr("Search"))
         self.field.setPlaceholderText(self.tr("Describe a moment"))
@@ -181,6 +182,9 @@ class SearchBar(QFrame):
 
     def say_asleep(self, reasons: dict[str, str]) -> None:
         """Chips of branches that could not take part say why."""
+        if reasons == self._asleep:
+            return  # a style that is set again is worked out again, with every answer
+        self._asleep = reasons
         for branch, chip in self.chips.items():
             number = BRANCHES.index(branch) + 1
             plain = self.tr("Search by {} ({})").format(self.branch_name(branch).lower(), number)

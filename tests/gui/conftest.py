@@ -170,7 +170,7 @@ class StillBridge(Bridge):
         self.operations: list[Any] = []
         self.background = BackgroundNote()
         self.answer: Callable[[str], SearchAnswer] = make_answer
-        self.results: dict[str, Any] = {"lines": LINES}
+        self.results: dict[str, Any] = {"lines": LINES, "_expected_hours": {}}
 
     def ask(self, ask: Ask) -> None:
         self.asked.append(ask)

@@ -22,7 +22,8 @@ def test_without_weights_the_window_offers_the_models(
     bridge.results["presets_known"] = ((), "fast")
     bridge.overview.emit(overview(asleep={"clip": LACKING}))
     assert window.empty.sentence.text() == "The models are not here yet"
-    assert "models prepare" in window.empty.hint.text()
+    assert "file names and subtitles" in window.empty.hint.text()
+    assert "m2hf-app" not in window.empty.hint.text()
     assert window.empty.button.isVisible()
     window.empty.button.click()
     dialog = dialog_named("models")
@@ -32,6 +33,17 @@ def test_without_weights_the_window_offers_the_models(
     type_query()
     assert window.empty.sentence.text() == "Nothing found"
     assert window.empty.button.text() == "Models…"
+    bridge.answer = answer
+    window.search.field.clear()
+    type_query("barks")
+    assert "the models are not here yet" in window.receipt.text()
+    dialog.show_presets((), "fast")
+    window.receipt.linkActivated.emit("models")
+    assert dialog_named("models").isVisible()
+    bridge.overview.emit(overview())
+    window.search.field.clear()
+    type_query("loud")
+    assert "models" not in window.receipt.text()
 
 
 def test_while_nothing_is_searchable_yet_the_window_says_so(

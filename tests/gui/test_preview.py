@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt, QUrl
+from PySide6.QtCore import QPoint, QSize, Qt, QUrl
+from PySide6.QtMultimedia import QVideoFrame, QVideoFrameFormat
 
 from app.gui.preview import Preview
 from app.gui.strip import SeekBar, Strip
@@ -81,6 +82,27 @@ def test_a_file_that_is_no_video_is_said(qtbot, theme, bridge, hits, tmp_path: P
     qtbot.waitUntil(preview.trouble.isVisible, timeout=20_000)
     assert "broken.mp4 cannot be played here" in preview.trouble.text()
     preview.player.stop()
+
+
+@pytest.mark.qt_log_ignore("Could not open media", extend=True)
+def test_the_still_stays_until_there_is_a_frame_and_comes_back_at_the_end(
+    qtbot, theme, bridge, hits, tmp_path: Path
+) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"")
+    preview = make_preview(qtbot, theme, bridge)
+    preview.show_hit(hits(1, video=video)[0])
+    screen = preview.player.screen()
+    assert screen is not None
+    preview.player._play(video, True)
+    preview.player.playing.emit(True)
+    assert not screen.isVisible(), "before the first frame it is black"
+    frame = QVideoFrame(QVideoFrameFormat(QSize(16, 16), QVideoFrameFormat.PixelFormat.Format_ARGB8888))
+    screen.videoSink().setVideoFrame(frame)
+    assert screen.isVisible()
+    preview.player.stop()
+    preview.player.playing.emit(False)
+    assert not screen.isVisible(), "after the last frame it is black"
 
 
 def test_speed_goes_round(qtbot, theme, bridge, hits) -> None:

@@ -66,6 +66,22 @@ def test_cards_are_found_where_they_are_painted(window, type_query) -> None:
     assert window.results.isIndexHidden(window.results.results.index(20)), "the fold hides it"
 
 
+def test_where_nothing_is_likely_the_nearest_moments_are_shown_all_the_same(
+    window, qtbot, bridge, answer, hits, type_query
+) -> None:
+    unlikely = tuple(hits(5, likelihood="probably not"))
+    bridge.answer = lambda text: replace(answer(text), hits=unlikely)
+    type_query("an elk")
+    view = window.results
+    assert view.visible_rows()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(60, 12))
+    assert view.visible_rows() == [], "and can be folded"
+    window.search.field.clear()
+    bridge.answer = answer
+    type_query("a dog")
+    assert view.isIndexHidden(view.results.index(20)), "below likely ones they stay folded"
+
+
 def test_arrows_keep_their_column_across_sections(window, qtbot, type_query) -> None:
     type_query()
     view = window.results
