@@ -42,7 +42,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cancelled = threading.Event()
+        self._cancelled, self._heeded = threading.Event(), threading.Event()
         self._stage, self._step, self._unit = "", "", ""
         self._done, self._total = 0.0, 0.0
         self._began = time.monotonic()
@@ -74,6 +74,7 @@ class Progress:
     def check(self) -> None:
         """Raise `Interrupted` if the work was cancelled. Call between batches."""
         if self._cancelled.is_set():
+            self._heeded.set()
             raise Interrupted
 
     def cancel(self) -> None:
@@ -82,6 +83,11 @@ class Progress:
     @property
     def cancelled(self) -> bool:
         return self._cancelled.is_set()
+
+    @property
+    def heeded(self) -> bool:
+        """Whether some work has stopped because it was cancelled."""
+        return self._heeded.is_set()
 
     def snapshot(self) -> Snapshot:
         with self._lock:

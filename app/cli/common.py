@@ -57,10 +57,12 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """A `Progress` whose state is drawn on stderr ten times a second, if that is a terminal; Ctrl-C cancels it."""
-    progress = Progress()
-    with stopped_by("SIGINT", progress=progress), _drawn(progress):
+def shown_progress(*signals: str) -> Iterator[Progress]:
+    """A `Progress` whose state is drawn on stderr ten times a second, if that is a terminal.
+
+    Ctrl-C cancels it, and so do these further signals.
+    """
+    with stopped_by("SIGINT", *signals) as progress, _drawn(progress):
         yield progress
 
 

@@ -22,6 +22,10 @@ from app.cli.interrupts import stopped_by
 
 if TYPE_CHECKING:
     from app.services.background import Background, BackgroundSnapshot
+    from m2hf_core.progress import Progress
+
+ALSO_STOPPED_BY = ("SIGTERM", "SIGHUP")
+"""A shutdown or a closed terminal blames no file either."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -47,8 +51,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with stopped_by("SIGTERM", "SIGHUP"):  # a shutdown or a closed terminal blames no file either
-        return _watch(args) if args.watch else _index(args)
+    return _watch(args) if args.watch else _index(args)
 
 
 def _index(args: argparse.Namespace) -> int:
@@ -57,7 +60,7 @@ def _index(args: argparse.Namespace) -> int:
 
     with (
         open_library(args.data_dir, preset=args.preset, mode="create") as library,
-        shown_progress() as progress,
+        shown_progress(*ALSO_STOPPED_BY) as progress,
     ):
         report = index_folders(library, args.folders, device=args.device, progress=progress)
     for notice in report.notices:
@@ -83,16 +86,17 @@ def _watch(args: argparse.Namespace) -> int:
         add_folders(library, args.folders)
         watchable(library)
     background = Background(args.data_dir, args.preset, device=args.device)
-    background.start()
-    try:
-        last = _follow(background, as_json=args.json)
-    finally:
-        background.stop(None)
+    with stopped_by("SIGINT", *ALSO_STOPPED_BY) as progress:
+        background.start()
+        try:
+            last = _follow(background, progress, as_json=args.json)
+        finally:
+            background.stop(None)
     raise KnownError(last.why)
 
 
-def _follow(background: Background, *, as_json: bool) -> BackgroundSnapshot:
-    """Say what changes; returns when the background has failed."""
+def _follow(background: Background, progress: Progress, *, as_json: bool) -> BackgroundSnapshot:
+    """Say what changes; returns when the background has failed, raises `Interrupted`."""
     said, width = "", 0
     heard: set[str] = set()
     while True:
@@ -113,6 +117,7 @@ def _follow(background: Background, *, as_json: bool) -> BackgroundSnapshot:
         if now.state in ("failed", "stopped"):
             return now
         time.sleep(LOOK_EVERY_S)
+        progress.check()
 
 
 def _state_line(now: BackgroundSnapshot) -> str:

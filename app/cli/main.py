@@ -29,7 +29,7 @@ from app.cli import (
     train,
     watching,
 )
-from m2hf_core.errors import EXIT_INTERRUPTED, KnownError
+from m2hf_core.errors import EXIT_INTERRUPTED, Interrupted, KnownError
 
 COMMANDS = (
     gui,
@@ -83,14 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         code: int = args.run(args)
         sys.stdout.flush()
+    except (Interrupted, KeyboardInterrupt):
+        _say("m2hf-app: stopped. What was finished stays; the same command goes on from there.")
+        return EXIT_INTERRUPTED
     except KnownError as error:
         _say(f"m2hf-app: {error}")
         if error.detail and os.environ.get("M2HF_DEBUG"):
             _say(error.detail)
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("m2hf-app: stopped. What was finished stays; the same command goes on from there.")
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has seen enough (as `head` does); that is no failure of ours.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - must stay open until the interpreter ends
