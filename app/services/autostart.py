@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.services.itself import own_command
+from m2hf_core.aside import write_aside
 from m2hf_core.config.paths import APP_NAME
 from m2hf_core.errors import KnownError
 
@@ -52,9 +53,7 @@ def write_entry(place: Path, command: Sequence[str] | None) -> None:
         )
     content = launch_agent(command) if place.suffix == ".plist" else desktop_entry(command).encode()
     place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.part")
-    aside.write_bytes(content)
-    aside.replace(place)
+    write_aside(place, content)
 
 
 def desktop_entry(command: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from m2hf_core.aside import write_file
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.features.device import resolve_device
 from m2hf_core.hub.manifest import get_preset
@@ -20,7 +21,6 @@ from m2hf_core.records import Branch
 from m2hf_core.training.data.dataset import PairedData
 from m2hf_core.training.data.packing import in_its_words
 from m2hf_core.training.data.prepared import open_prepared, read_about
-from m2hf_core.training.data.shards import write_aside
 from m2hf_core.training.evaluate import Document, Post, Scored, comparison, report, score_split
 from m2hf_core.training.runfolder import BEST
 
@@ -149,8 +149,8 @@ def run_ablation_of(
         opened, out, settings, split=split, tables=numbers, device=device, progress=progress
     )
     lines = list(markdown(document))
-    write_aside(out / "ablation.json", json.dumps(document, indent=1).encode())
-    write_aside(out / "ablation.md", "\n".join([*lines, ""]).encode())
+    write_file(out / "ablation.json", json.dumps(document, indent=1).encode())
+    write_file(out / "ablation.md", "\n".join([*lines, ""]).encode())
     return document, lines
 
 

@@ -5,7 +5,6 @@ It is written where the owner wishes and sent nowhere; the owner can look into i
 
 from __future__ import annotations
 
-import errno
 import getpass
 import io
 import json
@@ -18,9 +17,10 @@ from pathlib import Path
 
 from app.services.doctor import examine
 from app.services.library import Library
+from m2hf_core.aside import explained, write_aside
 from m2hf_core.config.paths import Paths
 from m2hf_core.config.settings import Settings
-from m2hf_core.errors import DiskFull, KnownError
+from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.store import folders
 
@@ -96,15 +96,8 @@ def write_report(library: Library, target: Path, progress: Progress) -> Path:
             bundle.writestr(name, clean(text))
     if target.suffix.lower() != ".zip":
         target = target.with_name(f"{target.name}.zip")
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        aside.write_bytes(content.getvalue())
-        aside.replace(target)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"There is no room left for {target.name}.", "Save it on another disk.") from error
-        raise KnownError(f"{target.name} cannot be written.", error.strerror or "") from error
+    with explained(target, "Save it on another disk."):
+        write_aside(target, content.getvalue())
     return target
 
 

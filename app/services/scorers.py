@@ -8,6 +8,7 @@ from typing import Any
 
 from app.services.library import Library
 from app.services.self_test import Opened, SelfTest, self_test
+from m2hf_core.aside import write_file
 from m2hf_core.errors import BadModelFile, KnownError, UsageError
 from m2hf_core.model.checkpoint import UNTRAINED, load_scorer, read_info
 from m2hf_core.model.m2hf import M2HF
@@ -15,7 +16,6 @@ from m2hf_core.progress import Progress
 from m2hf_core.store import scorers
 from m2hf_core.store.scorers import ScorerRow
 from m2hf_core.text.tower import open_text_tower
-from m2hf_core.training.data.shards import write_aside
 
 FOLDER = "scorers"
 """Below the data folder; files are named by their scorer's id."""
@@ -73,7 +73,7 @@ def import_scorer(library: Library, file: Path) -> dict[str, Any]:
         )
     path = library.paths.data / FOLDER / f"{info.scorer_id}.safetensors"
     if not path.is_file():
-        write_aside(path, file.expanduser().read_bytes())
+        write_file(path, file.expanduser().read_bytes())
     about = {"config": info.config.to_json(), "backbone": info.backbone, "words": info.words_version}
     with library.store.library.writing() as session:
         known = {row.scorer_id: row for row in scorers.list_scorers(session)}.get(info.scorer_id)
@@ -90,7 +90,7 @@ def export_scorer(library: Library, scorer_id: str, target: Path) -> Path:
     load_scorer(path)
     target = target.expanduser()
     target = target / path.name if target.is_dir() else target
-    write_aside(target, path.read_bytes())
+    write_file(target, path.read_bytes())
     return target
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from m2hf_core.aside import write_file
 from m2hf_core.errors import Interrupted, KnownError, ModelsMissing, UsageError
 from m2hf_core.features import Extractors, load_extractors
 from m2hf_core.features.device import resolve_device
@@ -27,7 +28,7 @@ from m2hf_core.training.data.published import (
     read_msrvtt,
     read_msvd,
 )
-from m2hf_core.training.data.shards import ShardWriter, SpokenClip, read_shard, write_aside
+from m2hf_core.training.data.shards import ShardWriter, SpokenClip, read_shard
 from m2hf_core.training.data.synthetic import Sizes, prepare_synthetic
 
 PUBLISHED = ("msrvtt-9k", "msrvtt-7k", "msrvtt-full", "msvd", "lsmdc", "didemo", "activitynet")
@@ -190,7 +191,7 @@ def _write_list(out: Path, left_out: dict[str, str]) -> Path:
     """Beside the folder, which stays unclaimed if nothing was prepared yet."""
     path = out.with_name(f"{out.name}-{LEFT_OUT_FILE}") if not out.exists() else out / LEFT_OUT_FILE
     text = "".join(f"{clip}\t{reason}\n" for clip, reason in left_out.items())
-    write_aside(path, text.encode("utf-8", "backslashreplace"))
+    write_file(path, text.encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from m2hf_core.aside import write_aside
 from m2hf_core.ingest.video import Extraction, Heard
 from m2hf_core.records import Feature, Line, MediaInfo, SubtitleTrack, Transcript, Word
 
@@ -40,17 +41,7 @@ def write_staged(extraction: Extraction, target: Path) -> None:
         "seconds": extraction.seconds,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_suffix(".part")
-    data = save(tensors, metadata={"extraction": json.dumps(header)})
-    try:
-        with aside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    write_aside(target, save(tensors, metadata={"extraction": json.dumps(header)}))
 
 
 def read_staged(target: Path) -> Extraction:

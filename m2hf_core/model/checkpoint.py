@@ -8,12 +8,9 @@ Nothing here unpickles. A file is written aside and renamed, so a reader never m
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from m2hf_core.errors import BadModelFile, DiskFull
+from m2hf_core.aside import write_file
+from m2hf_core.errors import BadModelFile
 from m2hf_core.model.config import M2HFConfig, Scorer, build_scorer, current_config
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import Branch
@@ -95,7 +93,7 @@ def save_scorer(
     scorer_id = _digest(about, tensors)
     version = PLAIN_FORMAT if text is None else FORMAT
     header = json.dumps({"format": version, "scorer_id": scorer_id, **about})
-    _write_aside(path, save(tensors, metadata={_HEADER: header}))
+    write_file(path, save(tensors, metadata={_HEADER: header}))
     return ScorerInfo(
         config, info.backbone, info.state, info.words_version, scorer_id, own_text=text is not None
     )
@@ -190,25 +188,3 @@ def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype}".encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = Path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        aside = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"There is no room left for {path.name}.", "Free some space and try again."
-            ) from error
-        raise
-    finally:
-        if aside != Path():
-            aside.unlink(missing_ok=True)

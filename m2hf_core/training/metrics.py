@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from m2hf_core.training.runfolder import EVENTS, METRICS, writing
+from m2hf_core.aside import explained, write_aside
+from m2hf_core.training.runfolder import EVENTS, GOES_ON, METRICS
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +39,8 @@ class MetricsLog:
         """`after`: number of the phase's last step that the checkpoint knows, 0 at the beginning."""
         self._phase = phase
         kept = [row for row in read_metrics(folder) if row["phase"] != phase or row["step"] <= after]
-        with writing(folder / METRICS):
-            aside = folder / f".{METRICS}.part"
-            aside.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-            aside.replace(folder / METRICS)
+        with explained(folder / METRICS, GOES_ON):
+            write_aside(folder / METRICS, "".join(json.dumps(row) + "\n" for row in kept).encode())
             self._file = (folder / METRICS).open("a", encoding="utf-8")
         self._path = folder / METRICS
         self._events = _open_events(folder / EVENTS, kept)
@@ -49,7 +48,7 @@ class MetricsLog:
     def add(self, row: Mapping[str, Any]) -> None:
         """`row` has "step" and "event"; every number in it becomes a curve. Raises `DiskFull`."""
         row = {"phase": self._phase, **row}
-        with writing(self._path):
+        with explained(self._path, GOES_ON):
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
         _add_curves(self._events, row)

@@ -13,15 +13,13 @@ report.md, report.html
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
 import pickle
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +27,12 @@ from typing import Any, Self
 
 import torch
 
-from m2hf_core.errors import BadModelFile, DiskFull, KnownError, UsageError
+from m2hf_core.aside import explained, write_aside
+from m2hf_core.errors import BadModelFile, KnownError, UsageError
 
 CONFIG, ENVIRONMENT, METRICS, EVENTS = "config.json", "environment.json", "metrics.jsonl", "events"
 LAST, BEST, BEST_CLIP, LOCK = "last.pt", "best.safetensors", "best-clip.safetensors", "run.lock"
+GOES_ON = "Free some space and repeat the command: it goes on from the last checkpoint."
 _PACKAGES = ("m2hf-app", "torch", "open_clip_torch", "numpy", "safetensors")
 
 
@@ -44,7 +44,7 @@ class RunFolder:
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
-        with writing(self.path):
+        with explained(self.path, GOES_ON):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         if not _try_lock(self._lock):
@@ -87,8 +87,8 @@ class RunFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Aside and renamed, so that a reader never meets half a file. Raises `DiskFull`."""
-        with writing(self.path / name):
-            write_aside(self.path / name, lambda file: file.write(content))
+        with explained(self.path / name, GOES_ON):
+            write_aside(self.path / name, content)
 
     def save_last(self, state: Mapping[str, Any]) -> None:
         """Everything to go on from; the former checkpoint stays whole until this one is. Raises `DiskFull`."""
@@ -108,32 +108,6 @@ class RunFolder:
                 f"The checkpoint {path} is damaged.", "Delete it to begin this run again.", str(error)
             ) from error
         return state
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns the disk's failures into sentences."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                f"There is no room left for {path}.",
-                "Free some space and repeat the command: it goes on from the last checkpoint.",
-            ) from error
-        raise KnownError(f"{path} cannot be written.", error.strerror or "", str(error)) from error
-
-
-def write_aside(path: Path, fill: Callable[[Any], object]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with aside.open("wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import pytest
 
 from app.services import training_data
 from app.services.training_data import Order, prepare
+from m2hf_core import aside
 from m2hf_core.errors import DiskFull, Interrupted, KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.synthetic import draw_specs
 from m2hf_core.synthetic.files import render_library
-from m2hf_core.training.data import shards
 from m2hf_core.training.data.prepared import open_prepared
 from m2hf_core.training.data.synthetic import extract_spec, open_senses
 
@@ -100,7 +100,7 @@ def test_a_folder_without_any_of_the_videos_is_told(videos: Path, tmp_path: Path
 def test_a_full_disk_is_a_sentence_and_costs_nothing(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: training_data.Prepared
 ) -> None:
-    real, left = shards.os.fsync, [2]
+    real, left = aside.os.fsync, [2]
 
     def fill_up(handle: int) -> None:
         if not left[0]:
@@ -108,7 +108,7 @@ def test_a_full_disk_is_a_sentence_and_costs_nothing(
         left[0] -= 1
         real(handle)
 
-    monkeypatch.setattr(shards.os, "fsync", fill_up)
+    monkeypatch.setattr(aside.os, "fsync", fill_up)
     out = tmp_path / "out"
     with pytest.raises(DiskFull, match="There is no room left"):
         prepare(order(videos, out, allow_missing=True), Progress())

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from m2hf_core import aside
 from m2hf_core.errors import BadModelFile, DiskFull
 from m2hf_core.model import checkpoint
 from m2hf_core.model.checkpoint import ScorerInfo, load_scorer, load_text, read_info, save_scorer
@@ -203,7 +204,7 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(saved, monkeypat
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(aside.os, "fsync", full)
     model, config = scorer(seed=9)
     with pytest.raises(DiskFull):
         save_scorer(path, model, ScorerInfo(config, "b", "untrained", "w"))

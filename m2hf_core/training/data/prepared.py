@@ -21,13 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from m2hf_core.aside import cannot_write, write_file
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.text.nouns import NounExtractor
 from m2hf_core.text.tower import TextTower
 from m2hf_core.training.data.dataset import ClipBlock, ClipInfo, PairedData, Split, TokenStore
 from m2hf_core.training.data.packing import Widths, empty_block, fill_row, pack_texts
-from m2hf_core.training.data.shards import FORMAT, clip_count, read_shard, trouble, write_aside
+from m2hf_core.training.data.shards import FORMAT, GOES_ON, clip_count, read_shard
 
 DATA_FILE, PLAN_FILE = "data.json", "plan.json"
 TEXTS_AT_ONCE = 2048
@@ -84,11 +85,11 @@ def claim(folder: Path, plan: Mapping[str, object]) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise KnownError(f"{folder} is not empty and holds no prepared data.", "Choose another folder.")
-    write_aside(path, json.dumps(wanted, indent=1).encode())
+    write_file(path, json.dumps(wanted, indent=1).encode())
 
 
 def write_about(folder: Path, about: About) -> None:
-    write_aside(folder / DATA_FILE, json.dumps({"format": FORMAT, **asdict(about)}, indent=1).encode())
+    write_file(folder / DATA_FILE, json.dumps({"format": FORMAT, **asdict(about)}, indent=1).encode())
 
 
 def read_about(folder: Path) -> About:
@@ -146,7 +147,7 @@ def encode_captions(
     for text in captions.texts:
         found.append(sorted(nouns(text)))
         progress.advance()
-    write_aside(old, json.dumps({**about, "nouns": found}).encode())
+    write_file(old, json.dumps({**about, "nouns": found}).encode())
     shutil.rmtree(parts)
 
 
@@ -164,7 +165,7 @@ def _encode_part(part: Path, texts: Sequence[str], key: str, tower: TextTower, p
         aside.replace(part)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise trouble(error, part) from error
+        raise cannot_write(error, part, GOES_ON) from error
 
 
 def _join_parts(target: Path, parts: Sequence[Path], width: int) -> None:
@@ -189,7 +190,7 @@ def _join_parts(target: Path, parts: Sequence[Path], width: int) -> None:
         np.save(target / "mask.npy", np.concatenate(masks))
         np.save(target / "pooled.npy", np.concatenate(pooled))
     except OSError as error:
-        raise trouble(error, target) from error
+        raise cannot_write(error, target, GOES_ON) from error
 
 
 def open_prepared(
@@ -309,4 +310,4 @@ def _pack(folder: Path, about: About, split: str, frames: int, target: Path, pro
         aside.replace(target)
     except OSError as error:
         shutil.rmtree(aside, ignore_errors=True)
-        raise trouble(error, target) from error
+        raise cannot_write(error, target, GOES_ON) from error

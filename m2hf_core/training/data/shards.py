@@ -6,11 +6,9 @@ number of frames can be taken from it later. It is written aside and renamed, so
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from m2hf_core.errors import DiskFull, KnownError
+from m2hf_core.aside import write_file
+from m2hf_core.errors import KnownError
 from m2hf_core.records import Feature
 from m2hf_core.training.data.dataset import ClipInfo
 from m2hf_core.training.data.packing import RawClip
 
 SHARD_CLIPS = 64
+GOES_ON = "Free some space and run the same command again: it goes on where it stopped."
 FORMAT = 1
 """Raised when a file of this version could be misread by the one before."""
 _HEADER = "m2hf-clips"
@@ -59,7 +59,7 @@ def write_shard(path: Path, shard: Shard) -> None:
                 tensors[f"{number}.{sense}"] = np.ascontiguousarray(feature.values, np.float16)
                 tensors[f"{number}.{sense}.times"] = np.stack([feature.start_s, feature.end_s])
     header = json.dumps({"format": FORMAT, "clips": rows, "left_out": shard.left_out})
-    write_aside(path, save(tensors, metadata={_HEADER: header}))
+    write_file(path, save(tensors, metadata={_HEADER: header}), GOES_ON)
 
 
 def read_shard(path: Path) -> Shard:
@@ -103,32 +103,6 @@ def _clip(file: Any, number: int, row: dict[str, Any]) -> SpokenClip:
         raise KeyError("frames")
     raw = RawClip(ClipInfo(**info), frames, found["audio"], found["motion"])
     return SpokenClip(raw, frozenset(row["nouns"]))
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever meets half of it. Raises `DiskFull` or another `KnownError`."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
-        raise trouble(error, path) from error
-
-
-def trouble(error: OSError, path: Path) -> KnownError:
-    """The sentence for a file that could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(
-            f"There is no room left for {path.name} in {path.parent}.",
-            "Free some space and run the same command again: it goes on where it stopped.",
-        )
-    return KnownError(f"{path} cannot be written.", f"{error.strerror}.", repr(error))
 
 
 class ShardWriter:

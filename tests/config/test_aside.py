@@ -1,0 +1,55 @@
+"""Files are whole or absent, whatever the disk says."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from m2hf_core.aside import write_aside, write_file
+from m2hf_core.errors import DiskFull, KnownError
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_content_or_what_writes_it(tmp_path: Path) -> None:
+    write_file(tmp_path / "new folder" / "a", b"content")
+    write_file(tmp_path / "new folder" / "a", lambda file: file.write(b"other"))
+    assert (tmp_path / "new folder" / "a").read_bytes() == b"other"
+    assert names(tmp_path / "new folder") == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_keeps_the_former_file(tmp_path: Path, number: int) -> None:
+    def fills(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "a").write_bytes(b"former")
+    with pytest.raises(DiskFull, match=r"no room left for a in .*Delete something"):
+        write_file(tmp_path / "a", fills, "Delete something.")
+    assert (tmp_path / "a").read_bytes() == b"former"
+    assert names(tmp_path) == ["a"]
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    def stopped(_file: BinaryIO) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_aside(tmp_path / "a", stopped)
+    assert names(tmp_path) == []
+
+
+def test_other_refusals_are_sentences(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(KnownError, match=r"cannot be written.*directory"):
+        write_file(tmp_path / "folder", b"")
+    assert names(tmp_path) == ["folder"]
+    with pytest.raises(OSError, match="No such file"):
+        write_aside(tmp_path / "no folder" / "a", b"")
