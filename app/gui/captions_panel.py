@@ -184,7 +184,7 @@ class _CaptionDelegate(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         width = self._view.viewport().width()
-        words = self._words(QFontMetrics(option.font), str(index.data()), width)
+        words = self._words(QFontMetrics(option.font), str(index.data()))
         return QSize(width, words.height() + 9 * STEP)
 
     def paint(
@@ -199,7 +199,7 @@ class _CaptionDelegate(QStyledItemDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.raised))
             painter.drawRoundedRect(QRectF(area), BADGE_RADIUS, BADGE_RADIUS)
-        words = self._words(QFontMetrics(option.font), str(index.data()), area.width())
+        words = self._words(QFontMetrics(option.font), str(index.data()))
         place = words.translated(area.left() + 2 * STEP, area.top() + STEP)
         verdict = str(index.data(VERDICT))
         painter.setPen(QColor(colours.muted if verdict == "wrong" else colours.text))
@@ -219,5 +219,7 @@ class _CaptionDelegate(QStyledItemDelegate):
             painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, mark)
         painter.restore()
 
-    def _words(self, metrics: QFontMetrics, text: str, width: int) -> QRect:
+    def _words(self, metrics: QFontMetrics, text: str) -> QRect:
+        """As wide as there is room beside the scroll bar, which comes only after the heights have been asked for."""
+        width = self._view.width() - self._view.verticalScrollBar().sizeHint().width()
         return metrics.boundingRect(QRect(0, 0, width - 4 * STEP, 2000), Qt.TextFlag.TextWordWrap, text)

@@ -62,17 +62,17 @@ class Curves(QWidget):
         last = figures.loss[-1][0] if figures is not None and figures.loss else 1
         branches = dict(figures.branches) if figures is not None else {}
         found = figures.found if figures is not None else ()
-        loss = [(QColor(colours.branch(name)), curve) for name, curve in branches.items()]
+        loss = [(name, QColor(colours.branch(name)), curve) for name, curve in branches.items()]
         self._chart(painter, left, self.tr("Loss"), loss, last, None)
         first = self.tr("Held-out moments found first (%)")
-        self._chart(painter, right, first, [(QColor(colours.accent), found)], last, 100.0)
+        self._chart(painter, right, first, [("", QColor(colours.accent), found)], last, 100.0)
 
     def _chart(
         self,
         painter: QPainter,
         area: QRectF,
         title: str,
-        curves: Sequence[tuple[QColor, Points]],
+        curves: Sequence[tuple[str, QColor, Points]],
         last: int,
         top: float | None,
     ) -> None:
@@ -85,8 +85,8 @@ class Curves(QWidget):
         plot = area.adjusted(0, 6 * STEP, 0, 0)
         painter.setPen(QPen(QColor(colours.line), 1))
         painter.drawLine(plot.bottomLeft(), plot.bottomRight())
-        highest = top or max((value for _, curve in curves for _, value in curve), default=1.0) or 1.0
-        for colour, curve in curves:
+        highest = top or max((value for _, _, curve in curves for _, value in curve), default=1.0) or 1.0
+        for _, colour, curve in curves:
             points = [
                 QPointF(
                     plot.left() + step / max(1, last) * plot.width(),
@@ -100,8 +100,23 @@ class Curves(QWidget):
                 painter.setBrush(colour)
                 painter.drawEllipse(points[-1], 3, 3)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
-        newest = [curve[-1][1] for _, curve in curves if curve]
-        if newest:
-            painter.setPen(QColor(colours.text))
-            words = f"{newest[0]:.0f}" if top else " · ".join(f"{value:.2f}" for value in newest)
-            painter.drawText(head, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)
+        self._newest(painter, head, curves, whole=top is not None)
+
+    def _newest(
+        self,
+        painter: QPainter,
+        head: QRectF,
+        curves: Sequence[tuple[str, QColor, Points]],
+        *,
+        whole: bool,
+    ) -> None:
+        """The last value of each curve at the right of the head, with its branch in the branch's colour."""
+        place = QRectF(head)
+        for name, _, curve in reversed(curves):
+            if not curve:
+                continue
+            value = f"{curve[-1][1]:.0f}" if whole else f"{curve[-1][1]:.2f}"
+            words = f"{name} {value}" if name else value
+            painter.setPen(self._theme.colours.ink(name) if name else QColor(self._theme.colours.text))
+            painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)
+            place.setRight(place.right() - painter.fontMetrics().horizontalAdvance(words) - 2 * STEP)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from app.gui.theme import STEP
 
 Index = QModelIndex | QPersistentModelIndex
+WHOLE_WIDTH = Qt.AlignmentFlag(0)
 
 
 class Dialog(QDialog):
@@ -112,9 +113,9 @@ class TableDialog(Dialog):
         self._buttons.addWidget(button)
         return button
 
-    def add_below(self, widget: QWidget) -> None:
+    def add_below(self, widget: QWidget, place: Qt.AlignmentFlag = WHOLE_WIDTH) -> None:
         """Something between the table and the buttons."""
-        self._below.addWidget(widget)
+        self._below.addWidget(widget, 0, place)
 
     def chosen(self) -> object:
         return self.rows.key(self.table.currentIndex().row())

@@ -174,12 +174,13 @@ class ModelsDialog(TableDialog):
 class TextDialog(Dialog):
     """Something to read: keys, or about."""
 
-    def __init__(self, title: str, rich: str, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, rich: str, parent: QWidget | None = None, *, wrapped: bool = True) -> None:
+        """`wrapped` False: lines stay whole, and the dialog becomes as wide as the longest."""
         super().__init__(parent)
         self.setWindowTitle(title)
         self.words = QLabel(rich)
         self.words.setTextFormat(Qt.TextFormat.RichText)
-        self.words.setWordWrap(True)
+        self.words.setWordWrap(wrapped)
         self.words.setMinimumWidth(100 * STEP)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         layout = QVBoxLayout(self)

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from app.gui.bridge import Bridge
+from app.gui.dialog import films
 from app.gui.notice import Notice
 from app.gui.records import Trouble, counted
 from m2hf_core.progress import Progress
@@ -51,9 +52,10 @@ class Exporting(QObject):
 
     def _ask(self, form: Format) -> None:
         if form == "clips":
-            target = QFileDialog.getExistingDirectory(self._window, self.tr("A folder for the clips"))
+            title = self.tr("A folder for the clips")
+            target = QFileDialog.getExistingDirectory(self._window, title, films())
         else:
-            name = f"moments.{form}"
+            name = str(Path(films()) / f"moments.{form}")
             target, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export"), name, f"*.{form}")
         if target:
             self.export(form, Path(target))

@@ -54,6 +54,8 @@ class MainWindow(QMainWindow):
     def __init__(self, bridge: Bridge, theme: Theme, session: Session) -> None:
         super().__init__()
         self._in_tray = self._leaving = False
+        self._can_search = False
+        """The models are in memory; what is asked before waits for them."""
         self.bridge, self.theme, self.session = bridge, theme, session
         self._overview: Overview | None = None
         self.answer: SearchAnswer | None = None
@@ -215,6 +217,7 @@ class MainWindow(QMainWindow):
         self.status.show_work(work)
 
     def _search_state(self, state: str, trouble: Trouble | None) -> None:
+        self._can_search = self._can_search or state == "ready"
         if trouble is not None:
             self.tell(trouble)
         if state == "ready" and not self.search.field.text():
@@ -248,6 +251,8 @@ class MainWindow(QMainWindow):
             return
         if wish.branches:
             self.bridge.ask(wish)
+            if not self._can_search:
+                self._show_middle()
         else:
             self.answer = None
             self.results.results.show(())
@@ -327,6 +332,7 @@ class MainWindow(QMainWindow):
             self.answer,
             branches=bool(self.search.ask().branches),
             filters=bool(self.search.filters),
+            loading=not self._can_search,
         )
 
     # Closing.

@@ -95,10 +95,12 @@ class Middle(QWidget):
         *,
         branches: bool,
         filters: bool,
+        loading: bool,
     ) -> None:
         """Results, or the sentence that explains why there are none.
 
-        `text`: what stands in the field; `branches`: at least one is chosen; `filters`: some are set.
+        `text`: what stands in the field; `branches`: at least one is chosen; `filters`: some are set; `loading`: the
+        models are not in memory yet.
         """
         if self._results.results.rowCount():
             self._pages.setCurrentWidget(self._found)
@@ -146,6 +148,8 @@ class Middle(QWidget):
                 ),
                 (self.tr("Models…"), self.models_wanted.emit),
             )
+        elif text and loading:
+            say(self.tr("Loading the models"), self.tr("Your search is answered as soon as they are there."))
         elif text:
             say(self.tr("Searching"))
         else:

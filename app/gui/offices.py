@@ -214,10 +214,12 @@ class Offices(QObject):
     def keys(self, rows: Sequence[tuple[str, str]]) -> None:
         """Every key and what it does."""
         cells = "".join(
-            f'<tr><td style="padding-right:24px"><b>{html.escape(key)}</b></td><td>{html.escape(text)}</td></tr>'
+            f'<tr><td style="padding-right:24px"><b>{html.escape(key)}</b></td>'
+            f'<td style="white-space:nowrap">{html.escape(text)}</td></tr>'
             for key, text in rows
         )
-        dialog = TextDialog(self.tr("Keys"), f'<table cellpadding="3">{cells}</table>', self._window)
+        table = f'<table cellpadding="3">{cells}</table>'
+        dialog = TextDialog(self.tr("Keys"), table, self._window, wrapped=False)
         dialog.setObjectName("keys")
         dialog.show()
 

@@ -55,8 +55,9 @@ class OwnTraining(QObject):
         self._planned, self._giving_up = True, False
 
         def plan(library: Library) -> tuple[OwnRun, list[str]]:
-            from app.services.own_training import new_run, sweep, write_data_command
+            from app.services.own_training import new_run, require_captions, sweep, write_data_command
 
+            require_captions(library)
             sweep(library.paths.data)
             run = new_run(library.paths.data)
             return run, write_data_command(run, library.paths.data, library.preset.id)

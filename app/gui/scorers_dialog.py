@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.gui.curves import Curves
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from app.services.own_training import Figures
 
 Document = Mapping[str, Any]
+TRAINING_HEIGHT = 145 * STEP
+"""With the curves below the table."""
 
 
 class ScorersDialog(TableDialog):
@@ -56,8 +58,12 @@ class ScorersDialog(TableDialog):
         row.addWidget(self.stop)
         room.addLayout(row)
         self._room.hide()
-        self.add_below(self.force)
+        self.add_below(self.force, Qt.AlignmentFlag.AlignLeft)
         self.add_below(self._room)
+        self.explain()
+
+    def explain(self) -> None:
+        """What this dialog is about, in place of what was said last."""
         self.say(
             self.tr(
                 "A scorer decides how sight, sound and motion are weighed. A new one is tested on this library's "
@@ -103,8 +109,12 @@ class ScorersDialog(TableDialog):
         self.train.setEnabled(not on and not self._busy)
         self.stop.setVisible(on)
         if on:
+            self.explain()
             self.curves.show_figures(None)
             self._room.show()
+            self.resize(self.width(), max(self.height(), TRAINING_HEIGHT))
+        elif self.curves.last():
+            self.state.setText(self.curves.last())
 
     def hide_curves(self) -> None:
         """There is nothing to show of it any more."""

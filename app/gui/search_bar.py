@@ -91,8 +91,9 @@ class SearchBar(QFrame):
         self.asked.emit(self.ask())
 
     def search_for(self, text: str) -> None:
-        """Put words into the field, as if typed."""
+        """Put words into the field, as if typed. Of a long sentence its beginning is shown."""
         self.field.setText(text)
+        self.field.setCursorPosition(0)
         self.ask_now()
 
     def choose_all(self) -> None:

@@ -14,10 +14,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.services.itself import own_command
 from m2hf_core.errors import KnownError
+from m2hf_core.store import captions, pins
+
+if TYPE_CHECKING:
+    from app.services.library import Library
 
 log = logging.getLogger(__name__)
 FOLDER = "training"
@@ -58,6 +62,18 @@ class Figures:
 def new_run(data_folder: Path) -> OwnRun:
     """A fresh place for a training; nothing is written yet."""
     return OwnRun(data_folder / FOLDER / time.strftime("own-%Y%m%d-%H%M%S"))
+
+
+def require_captions(library: Library) -> None:
+    """Raises `KnownError` in a window's words where there is nothing to learn from."""
+    with library.store.library.reading() as session:
+        tied = any(row.video_id is not None for row in captions.list_captions(session))
+        if tied or pins.list_pins(session, verdict="right"):
+            return
+    raise KnownError(
+        "There is nothing to learn from yet: no caption belongs to a moment.",
+        "Choose a moment and press F2 to write what happens in it, or C for similar captions and P for a right one.",
+    )
 
 
 def write_data_command(run: OwnRun, data_folder: Path, preset: str) -> list[str]:

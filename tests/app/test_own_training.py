@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import build_parser
-from app.services.own_training import OwnRun, new_run, read_figures, tidy, train_command, write_data_command
+from app.services.library import open_library
+from app.services.own_training import (
+    OwnRun,
+    new_run,
+    read_figures,
+    require_captions,
+    tidy,
+    train_command,
+    write_data_command,
+)
 from m2hf_core.errors import KnownError
+from m2hf_core.store import captions, pins
+from m2hf_core.store.captions import NewCaption
 
 ROWS = (
     {"phase": "e2e", "step": 10, "event": "train", "loss": 5.0, "branches": {"visual": 2.0, "audio": 3.0}},
@@ -61,3 +72,14 @@ def test_only_the_report_stays_of_a_finished_run(tmp_path: Path) -> None:
     assert (run.data.exists(), run.run.exists()) == (False, True)
     tidy(run, keep_report=False)
     assert not run.folder.exists()
+
+
+def test_without_a_caption_of_a_moment_there_is_nothing_to_learn_from(tmp_path: Path, monkeypatch) -> None:
+    with open_library(tmp_path, preset="demo", mode="create") as library:
+        with library.store.library.writing() as session:
+            captions.add_captions(session, [NewCaption("a free one", "own")])
+        with pytest.raises(KnownError, match="no caption belongs to a moment") as refused:
+            require_captions(library)
+        assert "m2hf-app" not in refused.value.hint, "it is read in the window"
+        monkeypatch.setattr(pins, "list_pins", lambda session, *, verdict: [verdict])
+        require_captions(library)

@@ -66,7 +66,8 @@ def commands(monkeypatch):
 
 
 @pytest.fixture
-def training(qapp, tmp_path):
+def training(qapp, tmp_path, monkeypatch):
+    monkeypatch.setattr(own_training, "require_captions", lambda _: None)
     made = OwnTraining(Desk(tmp_path))
     yield made
     made.leave()

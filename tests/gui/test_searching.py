@@ -54,6 +54,19 @@ def test_a_chip_takes_its_branch_out_and_back(window, qtbot, bridge, type_query)
     assert Branch.AUDIO in bridge.asked[-1].branches
 
 
+def test_what_is_typed_while_the_models_load_is_told_to_wait(window, qtbot, bridge, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(bridge, "ask", asked.append)
+    qtbot.keyClicks(window.search.field, "a dog")
+    qtbot.waitUntil(lambda: bool(asked))
+    assert window.empty.sentence.text() == "Loading the models"
+    bridge.search_state.emit("ready", None)
+    window.search.search_for("a cat")
+    assert asked[-1].text == "a cat"
+    window._show_middle()
+    assert window.empty.sentence.text() == "Searching"
+
+
 def test_digits_in_the_field_are_text(window, type_query) -> None:
     type_query("2 dogs")
     assert all(chip.isChecked() for chip in window.search.chips.values())
