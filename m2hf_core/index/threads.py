@@ -7,10 +7,11 @@ other; so each thread takes whole products instead, and torch's own threads rest
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from threading import Barrier
-from typing import TypeVar
+from concurrent.futures import Future
+from functools import cache, partial
+from queue import SimpleQueue
+from threading import Barrier, Thread
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +20,7 @@ MOST = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_Waiting = SimpleQueue[tuple[Callable[[], Any], Future[Any]]]
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -26,23 +28,38 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     threads = min(torch.get_num_threads(), MOST)
     if threads == 1:
         return [work(item) for item in items]
-    return list(_helpers(threads).map(work, items))
+    waiting = _helpers(threads)
+    asked = []
+    for item in items:
+        answer: Future[Result] = Future()
+        waiting.put((partial(work, item), answer))
+        asked.append(answer)
+    return [answer.result() for answer in asked]
 
 
 @cache
-def _helpers(threads: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch works alone; they stay for the next query."""
+def _helpers(threads: int) -> _Waiting:
+    """What threads wait for, in each of which torch works alone; they stay for the next query."""
     allowed = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "search")
+    waiting: _Waiting = SimpleQueue()
     ready = Barrier(threads + 1)
-
-    def alone() -> None:
-        torch.set_num_threads(1)
-        ready.wait()
-
-    for _ in range(threads):
-        pool.submit(alone)
+    for number in range(threads):
+        # As daemons, since they own nothing: a program ends without telling them.
+        Thread(target=_help, args=(waiting, ready), name=f"search {number}", daemon=True).start()
     ready.wait()
     # The number belongs to a thread once it is set there, and to threads that begin later: those get the former one.
     torch.set_num_threads(allowed)
-    return pool
+    return waiting
+
+
+def _help(waiting: _Waiting, ready: Barrier) -> None:
+    torch.get_num_threads()  # a thread's first question sets its number to the common one; that must be over
+    torch.set_num_threads(1)
+    ready.wait()
+    while True:
+        task, answer = waiting.get()
+        try:
+            answer.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the answer is waited for
+            answer.set_exception(error)
+        del task, answer  # or a gallery would stay as long as nobody asks

@@ -8,29 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from m2hf_core.index import CodedRows, MappedIndex, Part, Segment, quick_codes
+from m2hf_core.index.mapped import runs
+from m2hf_core.index.threads import each
 from m2hf_core.model.ranks import BoolArray
 from m2hf_core.search.meeting import DenseQuery, FloatArray
 
 Places = npt.NDArray[np.int64]
 
 
-AT_ONCE = 48
-"""Clips whose frames are read, widened and compared together: 1.2 MB at width 512, which a core's own cache holds."""
+AT_ONCE = 32
+"""Clips whose frames are read, widened and compared together: 0.8 MB at width 512, which a core's own cache holds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Picked:
     """Where the frames of some clips lie, which is the same for every branch."""
 
-    frames: Sequence[tuple[int, Places]]
-    """(segment, its rows of frames), clip after clip."""
+    rows: Places
+    """[R] rows of frames in their segments, clip after clip."""
+    runs: Sequence[tuple[int, int, int]]
+    """(segment, first, end) of the stretches of `rows`."""
     counts: Places
     """[P] frames of each clip."""
 
@@ -47,12 +51,16 @@ class EncodedClips:
         self._arrays = [{name: np.asarray(a) for name, a in segment.arrays.items()} for segment in segments]
         self._segment = np.full(len(ids), -1, np.int32)
         self._place = np.zeros(len(ids), np.int64)
+        self._start = np.zeros(len(ids), np.int64)
+        self._count = np.zeros(len(ids), np.int64)
         places = []
         for number, segment in enumerate(segments):
             rows = _rows_of(ids, np.asarray(segment.ids))
             rows[~segment.alive] = -1
             taken = np.flatnonzero(rows >= 0)
             self._segment[rows[taken]], self._place[rows[taken]] = number, taken
+            self._start[rows[taken]] = self._arrays[number]["start"][taken]
+            self._count[rows[taken]] = self._arrays[number]["count"][taken]
             places.append(rows)
         self.present: dict[str, BoolArray] = {}
         """Per branch [N]: the clip was looked at and really has this input."""
@@ -90,31 +98,36 @@ class EncodedClips:
     ) -> dict[str, FloatArray]:
         """The same for several branches, which costs less than asking for one after the other."""
         found = {branch: np.zeros(len(rows), np.float32) for branch in queries}
-        order = np.lexsort((self._place[rows], self._segment[rows]))
-        for start in range(0, len(order), AT_ONCE):
-            some = order[start : start + AT_ONCE]
+
+        def score(some: Places) -> None:
             picked = self._picked(rows[some])
             for branch, query in queries.items():
                 frames = self._gathered(picked, f"{variant}.{branch}")
                 weights = self._gathered(picked, f"{variant}_weight.{branch}")
                 found[branch][some] = query.score(frames, weights, picked.counts)
+
+        each(score, self._at_once(rows))
         return found
 
-    def moments(self, branch: str, query: DenseQuery, rows: Places) -> npt.NDArray[np.float64]:
-        """[P] the second of the frame that fits the weighted words best, of clips that are seen."""
-        found = np.zeros(len(rows), np.float64)
-        order = np.lexsort((self._place[rows], self._segment[rows]))
-        for start in range(0, len(order), AT_ONCE):
-            some = order[start : start + AT_ONCE]
+    def moments(self, queries: Mapping[str, DenseQuery], rows: Places) -> dict[str, npt.NDArray[np.float64]]:
+        """Per branch [P] the second of the frame that fits the weighted words best, of clips that are seen."""
+        found = {branch: np.zeros(len(rows), np.float64) for branch in queries}
+        for some in self._at_once(rows):
             picked = self._picked(rows[some])
-            times = np.concatenate([self._arrays[number]["times"][own] for number, own in picked.frames])
-            fit = query.along(self._gathered(picked, f"unit.{branch}"))
+            times = self._taken(picked, "times")
             ends = np.cumsum(picked.counts)
-            for place, first, end in zip(
-                some.tolist(), (ends - picked.counts).tolist(), ends.tolist(), strict=True
-            ):
-                found[place] = times[first + int(np.argmax(fit[first:end]))]
+            starts = ends - picked.counts
+            for branch, query in queries.items():
+                fit = query.along(self._gathered(picked, f"unit.{branch}"))
+                best = np.repeat(np.maximum.reduceat(fit, starts), picked.counts)
+                there = np.flatnonzero(fit == best)
+                found[branch][some] = times[there[np.searchsorted(there, starts)]]
         return found
+
+    def _at_once(self, rows: Places) -> list[Places]:
+        """Positions in `rows` [P] by where their frames lie, so many as are compared together."""
+        order = np.lexsort((self._place[rows], self._segment[rows]))
+        return [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
 
     def frames(self, row: int, branch: str) -> FloatArray:
         """[F, d] the unit frames of a clip that was looked at."""
@@ -156,23 +169,27 @@ class EncodedClips:
 
     def _picked(self, rows: Places) -> _Picked:
         """`rows` [P] stand by segment."""
-        owner = self._segment[rows]
-        edges = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(rows)]
-        frames, counts = [], []
-        for first, end in pairwise(edges):
-            number = int(owner[first])
-            arrays, places = self._arrays[number], self._place[rows[first:end]]
-            start, count = arrays["start"][places], arrays["count"][places].astype(np.int64)
-            total = np.cumsum(count)
-            frames.append((number, np.repeat(start - total + count, count) + np.arange(int(total[-1]))))
-            counts.append(count)
-        return _Picked(frames, np.concatenate(counts))
+        counts, owner = self._count[rows], self._segment[rows]
+        ends = np.cumsum(counts)
+        frames = np.repeat(self._start[rows] - ends + counts, counts) + np.arange(int(ends[-1]))
+        edges = [0, *ends.tolist()]
+        return _Picked(
+            frames, [(int(owner[first]), edges[first], edges[end]) for first, end in runs(owner)], counts
+        )
+
+    def _taken(self, picked: _Picked, name: str) -> npt.NDArray[Any]:
+        """An array's rows of these frames, [R, ...]."""
+        first = self._arrays[0][name]
+        found = np.empty((len(picked.rows), *first.shape[1:]), first.dtype)
+        for number, start, end in picked.runs:
+            # "clip" only spares a copy on the way: every row is there.
+            self._arrays[number][name].take(picked.rows[start:end], 0, found[start:end], "clip")
+        return found
 
     def _gathered(self, picked: _Picked, name: str) -> FloatArray:
-        """An array's rows of these frames, [R, ...] in float32."""
-        parts = [self._arrays[number][name][own] for number, own in picked.frames]
+        """The same in float32."""
         # torch widens float16 several times as fast as numpy does.
-        wide: FloatArray = torch.from_numpy(np.concatenate(parts)).float().numpy()
+        wide: FloatArray = torch.from_numpy(self._taken(picked, name)).float().numpy()
         return wide
 
 

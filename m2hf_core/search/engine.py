@@ -51,9 +51,7 @@ def hits_of(
         if branch in pool.ranks
     }
     rows = pool.rows[[receipt.item for receipt in found]]
-    moments = {
-        str(lane): _best_moments(gallery, scored.query, lane, rows) for lane in DENSE if lane in pool.ranks
-    }
+    moments = _best_moments(gallery, scored.query, [lane for lane in DENSE if lane in pool.ranks], rows)
     return tuple(
         hit_of(
             gallery,
@@ -173,16 +171,18 @@ def _moment_of_hit(start_s: float, receipt: Receipt, branches: Mapping[str, Bran
 
 
 def _best_moments(
-    gallery: Gallery, query: EncodedQuery, branch: str, rows: npt.NDArray[np.int64]
-) -> dict[int, float]:
-    """Row -> the second of the nearest frame, for the rows that a dense branch has something of."""
-    found: dict[int, float] = {}
+    gallery: Gallery, query: EncodedQuery, branches: Collection[str], rows: npt.NDArray[np.int64]
+) -> dict[str, dict[int, float]]:
+    """Dense branch -> row -> the second of the nearest frame, for the rows that the branch has something of."""
+    found: dict[str, dict[int, float]] = {str(branch): {} for branch in branches}
     for population in populations(gallery, query):
-        reading = population.readings.get(branch)
-        if reading is not None:
-            own = rows[population.encoded.present[branch][rows]]
-            seconds = population.encoded.moments(branch, reading, own).tolist()
-            found = {**dict(zip(own.tolist(), seconds, strict=True)), **found}
+        encoded = population.encoded
+        readings = {name: reading for name, reading in population.readings.items() if name in found}
+        seen = rows[encoded.seen[rows]]
+        for branch, seconds in encoded.moments(readings, seen).items():
+            here = encoded.present[branch][seen]
+            own = dict(zip(seen[here].tolist(), seconds[here].tolist(), strict=True))
+            found[branch] = {**own, **found[branch]}
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index.best import best_of
+from m2hf_core.index.threads import each
 from m2hf_core.index.vectors import unit_rows
 from m2hf_core.model.ranks import BoolArray, branch_ranks
 from m2hf_core.model.speech import SpokenNouns
@@ -177,12 +178,15 @@ def candidates(
     if size <= SCORED_WHOLE or all(population.encoded.pooled_is_score for population in known):
         return None
     brought: dict[str, BoolArray] = {NAME_LANE: np.zeros(len(gallery), np.bool_)}
-    for population in known:
-        for branch, reading in population.readings.items():
-            ids, _ = population.encoded.index[branch].search(reading.vector, per_lane, passing)
-            brought.setdefault(branch, np.zeros(len(gallery), np.bool_))[
-                np.searchsorted(gallery.ids, ids)
-            ] = True
+    asked = [
+        (branch, population.encoded.index[branch], reading.vector)
+        for population in known
+        for branch, reading in population.readings.items()
+    ]
+    for (branch, _, _), (ids, _) in zip(
+        asked, each(lambda one: one[1].search(one[2], per_lane, passing), asked), strict=True
+    ):
+        brought.setdefault(branch, np.zeros(len(gallery), np.bool_))[np.searchsorted(gallery.ids, ids)] = True
     for name, lane in lanes.items():
         taking = np.flatnonzero(~lane.abstain if passing is None else ~lane.abstain & passing)
         best = taking[best_of(lane.scores[taking], gallery.ids[taking], per_lane)]

@@ -265,6 +265,27 @@ def test_heard_and_moved_equal_ranking_with_the_input_completed(
             assert said == (rank > own.rank)
 
 
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_threads_do_not_change_an_answer(
+    seed: int, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
+) -> None:
+    rng = np.random.default_rng(seed)
+    gallery = gallery_with(rng, raw_clips(rng, range(1, 101)), 3)
+    query = query_from(rng, text_of(rng), ["dog"])
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(lanes_module, "SCORED_WHOLE", 10)
+                scored = score_lanes(gallery, query, {}, per_lane=15)
+            found.append(fuse_lanes(gallery, scored, k=100, fusion="rrf", explain=True))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
 def test_the_receipt_shows_the_scorers_own_alignment(
     scorer: M2HF, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
 ) -> None:
