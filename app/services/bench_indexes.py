@@ -19,6 +19,7 @@ from m2hf_core.index import CodedRows, HnswIndex, MappedIndex, Part, coded, quic
 from m2hf_core.index.hnsw import BUILD_WIDTH, LINKS, available
 from m2hf_core.index.vectors import FloatArray, unit_rows
 from m2hf_core.progress import Progress
+from m2hf_core.search.bench_world import SEGMENT
 
 K, QUERIES = 200, 60
 GRAPHS_UP_TO = 200_000
@@ -107,8 +108,11 @@ def _exact(vectors: FloatArray) -> Search:
 
 
 def _coded(vectors: FloatArray) -> Search:
+    """In segments of the size that a library has."""
     places = np.arange(len(vectors), dtype=np.int64)
-    index = MappedIndex(vectors.shape[1], places, [Part(vectors, places, CodedRows(*coded(vectors)))])
+    pieces = [slice(start, start + SEGMENT) for start in range(0, len(vectors), SEGMENT)]
+    parts = [Part(vectors[own], places[own], CodedRows(*coded(vectors[own]))) for own in pieces]
+    index = MappedIndex(vectors.shape[1], places, parts)
     return lambda query: index.search(query, K)[0]
 
 

@@ -66,7 +66,7 @@ def bench_search(
             else:
                 figures[str(clips)] = _engine(world, clips, room, queries, exhaustive, progress)
         if compare:
-            against[str(clips)] = compare_indexes(np.concatenate(list(world.vectors(clips))), seed, progress)
+            against[str(clips)] = compare_indexes(world.all_vectors(clips), seed, progress)
     if towers:
         progress.start("text towers")
         figures["text_towers"] = text_towers()

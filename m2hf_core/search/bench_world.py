@@ -69,6 +69,14 @@ class World:
             n = min(SEGMENT, clips - start)
             yield self.around(rng, self.topics[rng.integers(len(self.topics), size=n)], CLIP_SPREAD)
 
+    def all_vectors(self, clips: int) -> FloatArray:
+        """The same in one matrix, filled as they come: a million take 2 GB, and twice that would not be at hand."""
+        whole, start = np.empty((clips, WIDTH), np.float32), 0
+        for rows in self.vectors(clips):
+            whole[start : start + len(rows)] = rows
+            start += len(rows)
+        return whole
+
 
 def make_gallery(world: World, clips: int, folder: Path, progress: Progress) -> Gallery:
     """A gallery of `clips` clips with three dense branches, words spoken in a third of it, and file names.
