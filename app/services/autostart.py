@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.services.itself import own_command
+from app.services.itself import lasting_command
 from m2hf_core.aside import write_aside
 from m2hf_core.config.paths import APP_NAME
 from m2hf_core.errors import KnownError
@@ -21,7 +21,7 @@ RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 def follow(wished: bool, data_folder: Path) -> None:
     """Write the entry, or take it away. Raises `KnownError` where it cannot be written."""
     # Without a window at first: the icon in the tray is enough until somebody searches.
-    command = own_command("gui", "--tray", "--data-dir", str(data_folder))
+    command = lasting_command("gui", "--tray", "--data-dir", str(data_folder))
     try:
         if sys.platform == "win32":
             _follow_registry(command if wished else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -69,9 +70,11 @@ def _open_events(folder: Path, kept: list[Row]) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.warning(
-            "TensorBoard is not installed, so no event files are written: pip install 'm2hf-app[train]'"
-        )
+        # A frozen program has no pip, and never has TensorBoard; its curves are in metrics.jsonl and the report.
+        if not getattr(sys, "frozen", False):
+            log.warning(
+                "TensorBoard is not installed, so no event files are written: pip install 'm2hf-app[train]'"
+            )
         return None
     shutil.rmtree(folder, ignore_errors=True)
     events = SummaryWriter(str(folder))

@@ -95,3 +95,16 @@ def test_the_command_starts_the_program_in_the_tray() -> None:
 
     args = build_parser().parse_args(["gui", "--tray", "--data-dir", "/d"])
     assert (args.run, args.tray, args.data_dir) == (gui.run, True, Path("/d"))
+
+
+def test_an_appimage_is_started_by_its_own_name(tmp_path: Path, monkeypatch) -> None:
+    """Its program lies in a folder that is gone when it ends."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("APPIMAGE", "/home/me/M2HF app.AppImage")
+    monkeypatch.setattr(autostart.sys, "platform", "linux")
+    entry = tmp_path / "autostart" / "m2hf-app.desktop"
+    autostart.follow(True, tmp_path)
+    assert exec_line(entry.read_text())[0] == sys.executable, "not frozen: some other AppImage's shell"
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    autostart.follow(True, tmp_path)
+    assert exec_line(entry.read_text())[:2] == ["/home/me/M2HF app.AppImage", "gui"]
