@@ -10,12 +10,14 @@ import importlib
 import json
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import sys
 from importlib.metadata import distribution, version
 from pathlib import Path
 from types import ModuleType
+from typing import TypeGuard
 from xml.etree import ElementTree
 
 import pytest
@@ -91,14 +93,73 @@ def test_the_metadata_and_entitlements_parse() -> None:
 @pytest.mark.parametrize("script", ["macos/make_dmg.sh", "linux/AppRun"])
 def test_shell_scripts_parse(script: str) -> None:
     subprocess.run(["bash", "-n", str(FROZEN / script)], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", str(FROZEN / script)], check=True)
 
 
-def test_the_windows_script_refers_to_what_the_recipe_makes() -> None:
-    script = (FROZEN / "windows" / "m2hf-app.iss").read_text()
-    for name in ("m2hf-app-window.exe", "licences\\COPYRIGHT", "..\\icons\\m2hf-app.ico"):
-        assert name in script
-    sections = [line for line in script.splitlines() if line.startswith("[")]
-    assert sections == ["[Setup]", "[Files]", "[Icons]", "[Tasks]", "[Registry]", "[Run]", "[Code]"]
+def test_macos_opens_the_program_without_a_console() -> None:
+    """PyInstaller would take the first program of the folder."""
+    nodes = list(ast.walk(ast.parse((FROZEN / "m2hf-app.spec").read_text())))
+    programs = {
+        words["name"]: words["console"]
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "EXE"
+        for words in [{k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}]
+    }
+    assert programs == {"m2hf-app": True, "m2hf-app-window": False}
+    (plist,) = (ast.literal_eval(node.value) for node in nodes if is_plist(node))
+    assert programs[plist["CFBundleExecutable"]] is False
+
+
+def is_plist(node: ast.AST) -> TypeGuard[ast.keyword]:
+    return isinstance(node, ast.keyword) and node.arg == "info_plist"
+
+
+@pytest.fixture
+def sections() -> dict[str, list[str]]:
+    """The Windows script: section -> its lines, continued ones joined; comments and preprocessor lines left out."""
+    text = (FROZEN / "windows" / "m2hf-app.iss").read_text().replace("\\\n", " ")
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            lines = found[line.strip("[]")] = []
+        elif line.strip() and not line.lstrip().startswith((";", "//", "#")):
+            lines.append(line.rstrip())
+    return found
+
+
+def entries(lines: list[str]) -> list[dict[str, str]]:
+    """`Name: "a; b"; Flags: c` as a dictionary per line."""
+    found = []
+    for line in lines:
+        rest = re.sub(r'\s*(\w+): ("(?:[^"]|"")*"|[^";]*)(;|$)', "", line)
+        assert not rest.strip(), f"not understood: {rest}"
+        found.append({k: v.strip('"') for k, v in re.findall(r'(\w+): ("(?:[^"]|"")*"|[^";]*)(?:;|$)', line)})
+    return found
+
+
+def test_the_windows_script_parses(sections: dict[str, list[str]]) -> None:
+    assert list(sections) == ["Setup", "Files", "Icons", "Tasks", "Registry", "Run", "Code"]
+    settings = dict(line.split("=", 1) for line in sections["Setup"])
+    assert {"AppId", "AppName", "AppVersion", "DefaultDirName", "OutputDir"} <= settings.keys()
+    assert (FROZEN / "windows" / settings["SetupIconFile"].replace("\\", "/")).is_file()
+    assert settings["LicenseFile"] == r"{#Folder}\licences\COPYRIGHT"
+    asked = {name: entries(lines) for name, lines in sections.items() if name not in ("Setup", "Code")}
+    started = {Path(e["Filename"].replace("\\", "/")).name for e in asked["Icons"] + asked["Run"]}
+    assert started == {"m2hf-app-window.exe"}
+    tasks = {entry["Name"] for entry in asked["Tasks"]}
+    assert {e["Tasks"] for lines in asked.values() for e in lines if "Tasks" in e} == tasks
+
+
+def test_the_windows_scripts_code_is_whole(sections: dict[str, list[str]]) -> None:
+    code = "\n".join(sections["Code"])
+    assert len(re.findall(r"\bbegin\b", code)) == len(re.findall(r"\bend;", code)) > 0
+    assert code.count("(") == code.count(")")
+    defined = set(re.findall(r"^(?:function|procedure) (\w+)", code, flags=re.MULTILINE))
+    called = " ".join(sections["Registry"])
+    used = set(re.findall(r"\{code:(\w+)", called)) | set(re.findall(r"Check: (\w+)", called))
+    assert used < defined
+    assert defined - used == {"Place", "CurUninstallStepChanged"}, "called by the others, and by the setup"
 
 
 @pytest.fixture

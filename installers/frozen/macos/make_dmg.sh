@@ -12,9 +12,17 @@ stage="$(mktemp -d)"
 trap 'rm -rf "$stage"' EXIT
 
 if [[ -n "${M2HF_SIGN_IDENTITY:-}" ]]; then
-  # Inside out: a signature covers what lies below it.
-  find "$bundle/Contents" -type f \( -name '*.so' -o -name '*.dylib' \) -print0 |
-    xargs -0 -n 50 codesign --force --timestamp --options runtime --sign "$M2HF_SIGN_IDENTITY"
+  # Inside out: a signature covers what lies below it. Libraries of frameworks have no ending, so each file is asked.
+  # Both programs need the rights, and the bundle's own signature covers the first one only.
+  while IFS= read -r -d '' code; do
+    case "$(file --brief "$code")" in
+      Mach-O*executable*)
+        codesign --force --timestamp --options runtime --entitlements "$here/entitlements.plist" \
+          --sign "$M2HF_SIGN_IDENTITY" "$code" ;;
+      Mach-O*)
+        codesign --force --timestamp --options runtime --sign "$M2HF_SIGN_IDENTITY" "$code" ;;
+    esac
+  done < <(find "$bundle/Contents" -type f -print0)
   codesign --force --timestamp --options runtime --entitlements "$here/entitlements.plist" \
     --sign "$M2HF_SIGN_IDENTITY" "$bundle"
   codesign --verify --deep --strict "$bundle"

@@ -29,6 +29,8 @@ SetupIconFile=..\icons\m2hf-app.ico
 UninstallDisplayIcon={app}\m2hf-app-window.exe
 WizardStyle=modern
 CloseApplications=yes
+; Terminals that are opened afterwards are told of the new PATH.
+ChangesEnvironment=yes
 
 [Files]
 Source: "{#Folder}\*"; DestDir: "{app}"; Flags: ignoreversion recursesubdirs createallsubdirs
@@ -42,18 +44,52 @@ Name: desktopicon; Description: "Put an icon on the desktop"; Flags: unchecked
 Name: path; Description: "Let terminals find m2hf-app"; Flags: unchecked
 
 [Registry]
-Root: HKA; Subkey: "Environment"; ValueType: expandsz; ValueName: "Path"; ValueData: "{olddata};{app}"; \
+Root: HKA; Subkey: "{code:EnvironmentKey}"; ValueType: expandsz; ValueName: "Path"; ValueData: "{olddata};{app}"; \
   Tasks: path; Check: NotOnPath(ExpandConstant('{app}'))
 
 [Run]
 Filename: "{app}\m2hf-app-window.exe"; Description: "Open M2HF-app"; Flags: nowait postinstall skipifsilent
 
 [Code]
+// Everybody's PATH lies elsewhere than one's own.
+function EnvironmentKey(Unused: string): string;
+begin
+  if IsAdminInstallMode then
+    Result := 'SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
+  else
+    Result := 'Environment';
+end;
+
+function Place(Folder, Paths: string): Integer;
+begin
+  Result := Pos(';' + Uppercase(Folder) + ';', ';' + Uppercase(Paths) + ';');
+end;
+
 function NotOnPath(Folder: string): Boolean;
 var
   Paths: string;
 begin
-  if not RegQueryStringValue(HKA, 'Environment', 'Path', Paths) then
+  if not RegQueryStringValue(HKA, EnvironmentKey(''), 'Path', Paths) then
     Paths := '';
-  Result := Pos(';' + Uppercase(Folder) + ';', ';' + Uppercase(Paths) + ';') = 0;
+  Result := Place(Folder, Paths) = 0;
+end;
+
+// The entry is a part of a value that others write too, so it is cut out rather than deleted.
+procedure CurUninstallStepChanged(CurUninstallStep: TUninstallStep);
+var
+  Folder, Paths: string;
+  Start: Integer;
+begin
+  if CurUninstallStep <> usPostUninstall then
+    Exit;
+  if not RegQueryStringValue(HKA, EnvironmentKey(''), 'Path', Paths) then
+    Exit;
+  Folder := ExpandConstant('{app}');
+  Start := Place(Folder, Paths);
+  if Start = 0 then
+    Exit;
+  if Start > 1 then
+    Start := Start - 1;
+  Delete(Paths, Start, Length(Folder) + 1);
+  RegWriteExpandStringValue(HKA, EnvironmentKey(''), 'Path', Paths);
 end;
