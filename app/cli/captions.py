@@ -45,7 +45,12 @@ def _add_bank(subparsers: Subparsers) -> None:
     )
     adding.set_defaults(run=run_add)
     importing = add_command(actions, "import", "import many captions", "m2hf-app caption import captions.txt")
-    importing.add_argument("file", type=Path, metavar="FILE", help="a line per caption, .csv, .jsonl or .srt")
+    importing.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="a line per caption, .csv, .jsonl, .srt, or a data set's .json",
+    )
     importing.add_argument("--source", help="a name for where they come from (default: the file's name)")
     importing.set_defaults(run=run_import)
     listing = add_command(actions, "list", "list the bank", "m2hf-app caption list")

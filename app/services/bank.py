@@ -16,6 +16,9 @@ from m2hf_core.store import captions, clips, files
 from m2hf_core.store.captions import NewCaption
 
 MAX_CAPTION = 2000
+COLUMNS = ("text", "caption", "sentence")
+"""What files call the words; the first that is there counts."""
+LISTS = ("captions", "sentences", "annotations")
 
 
 def add_caption(library: Library, text: str, target: str | None) -> dict[str, object]:
@@ -42,7 +45,10 @@ def add_caption(library: Library, text: str, target: str | None) -> dict[str, ob
 
 
 def import_captions(library: Library, file: Path, source: str | None, progress: Progress) -> int:
-    """Import a file of captions (.csv and .jsonl with a column `text` or `caption`, .srt, .vtt, else a line each).
+    """Import a file of captions: .csv and .jsonl with a column of `COLUMNS`, .srt, .vtt, else a line each.
+
+    A .json is one as data sets are published: a list, or an object with a list of `LISTS` (MSR-VTT, COCO), of texts
+    or of objects with such a column.
 
     Answers how many were new. Raises `KnownError` naming the line that is wrong.
     """
@@ -72,6 +78,8 @@ def _read(file: Path) -> Iterator[str]:
         texts = [line.text for line in parse_cues(content)]
     elif suffix == ".jsonl":
         texts = [_field(file, number, _json_line(file, number, line)) for number, line in _lines(content)]
+    elif suffix == ".json":
+        texts = [_field(file, number, row, "Entry") for number, row in enumerate(_entries(file, content), 1)]
     elif suffix == ".csv":
         rows = csv.DictReader(content.splitlines())
         texts = [_field(file, number, row) for number, row in enumerate(rows, 2)]
@@ -94,8 +102,24 @@ def _json_line(file: Path, number: int, line: str) -> dict[str, object]:
     return document if isinstance(document, dict) else {"text": document}
 
 
-def _field(file: Path, number: int, row: dict[str, object]) -> str:
-    value = row.get("text", row.get("caption"))
+def _entries(file: Path, content: str) -> Iterator[dict[str, object]]:
+    try:
+        document = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise KnownError(f"Line {error.lineno} of {file.name} is not JSON.", detail=str(error)) from error
+    found = document
+    if isinstance(document, dict):
+        found = next((document[name] for name in LISTS if isinstance(document.get(name), list)), None)
+    if not isinstance(found, list):
+        raise KnownError(
+            f"{file.name} holds no list of captions.",
+            "Give a list, or an object with one under `captions`, `sentences` or `annotations`.",
+        )
+    return (entry if isinstance(entry, dict) else {"text": entry} for entry in found)
+
+
+def _field(file: Path, number: int, row: dict[str, object], what: str = "Line") -> str:
+    value = next((row[name] for name in COLUMNS if name in row), None)
     if not isinstance(value, str):
-        raise KnownError(f"Line {number} of {file.name} has no `text` or `caption`.")
+        raise KnownError(f"{what} {number} of {file.name} has no `text`, `caption` or `sentence`.")
     return value
