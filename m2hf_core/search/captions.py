@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from m2hf_core.model.inputs import TextFeatures, VideoFeatures
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.model.ranks import ABSTAINED, branch_ranks
 from m2hf_core.model.receipt import receipts
-from m2hf_core.model.speech import jaccard
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import BRANCHES, Branch, BranchHit, CaptionHit, Fusion
 from m2hf_core.search.captions_cache import BankVectors, FloatArray
 from m2hf_core.search.lanes import UNTRAINED
@@ -32,9 +33,9 @@ POOL = 200
 TokenFeatures = Callable[[Sequence[str]], TextFeatures]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CaptionBank:
-    """M captions, ready to be compared, in the order that breaks ties."""
+    """M captions, ready to be compared, in the order that breaks ties. Without slots, for what is made once."""
 
     texts: Sequence[str]
     sources: Sequence[str]
@@ -44,6 +45,11 @@ class CaptionBank:
     said_only_in: npt.NDArray[np.int64]
     """[M] the video whose transcript is the text's only source, 0 for all other texts. Such a text is left out for that
     video's own clips: what is said there is known, and would win its speech branch every time."""
+
+    @cached_property
+    def spoken(self) -> SpokenNouns:
+        """The nouns as an inverted index: going through 200,000 sets took a quarter of a second for each question."""
+        return SpokenNouns(self.nouns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,9 +141,8 @@ def rank_captions(
 def _speech(moment: Moment, bank: CaptionBank, rows: npt.NDArray[np.int64]) -> Lane:
     """Jaccard of nouns over `rows`; a pair that shares none abstains (M2HF, Eq. 11)."""
     every = np.zeros(len(bank.texts), np.float32)
-    for row, nouns in enumerate(bank.nouns):
-        if not moment.nouns.isdisjoint(nouns):
-            every[row] = jaccard(moment.nouns, nouns) or 0.0
+    sharing, values = bank.spoken.scores(moment.nouns)
+    every[sharing] = values
     scores = every[rows]
     return Lane(scores, scores == 0)
 

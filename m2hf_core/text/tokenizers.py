@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from m2hf_core.errors import BadModelFile
+
+WORDS_REMEMBERED = 20_000
+"""Words whose byte pairs are kept: captions repeat few words, and finding the pairs is a third of encoding them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,14 @@ class BpeTokenizer:
             ) from error
         # Cleaning is not idempotent ("&amp;amp;lt;"), so it happens once, on the whole text, as in training.
         self._clean, self._bpe.clean_fn = self._bpe.clean_fn, str
+        self._ids = lru_cache(WORDS_REMEMBERED)(self._bpe.encode)
         self.context_length = context_length
 
     def pieces(self, text: str) -> Pieces:
         ids: list[int] = [self._bpe.sot_token_id]
         words: list[str | None] = [None]
         for word in self._clean(text).split():
-            encoded = self._bpe.encode(word)
+            encoded = self._ids(word)
             ids += encoded
             words += [display_form(word)] * len(encoded)
         keep = self.context_length - 1
