@@ -35,7 +35,7 @@ class FirstRunDialog(Dialog):
     def __init__(self, presets: Sequence[Document], active: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Welcome"))
-        self.resize(150 * STEP, 130 * STEP)
+        self.resize(150 * STEP, 150 * STEP)
         title = QLabel(self.tr("Which videos do you want to search?"))
         title.setObjectName("title")
         self.folders = QListWidget()
@@ -86,6 +86,14 @@ class FirstRunDialog(Dialog):
         row.addStretch(1)
         layout.addLayout(row)
         layout.addWidget(head)
+        layout.addWidget(
+            muted(
+                self.tr(
+                    "Speeds are estimated for this machine's processor, without listening to speech. A graphics card "
+                    "is several times faster."
+                )
+            )
+        )
         layout.addWidget(area, 1)
         foot = QHBoxLayout()
         foot.addWidget(self.demo)
@@ -113,10 +121,7 @@ class FirstRunDialog(Dialog):
             took = self.tr("{} minutes").format(max(5, 5 * round(minutes / 5)))
         else:
             took = self.tr("{:g} hours").format(round(2 * hours) / 2)
-        return self.tr(
-            "Speed on this machine, estimated: about {} for an hour of video without its speech; "
-            "less with a graphics card"
-        ).format(took)
+        return self.tr("Speed: about {} for an hour of video").format(took)
 
     def preset(self) -> str:
         button = self.presets.checkedButton()
@@ -131,7 +136,7 @@ class FirstRunDialog(Dialog):
         told = muted(self.tr("{} Licence: {}").format(preset["sentence"], preset["licence"]))
         told.setContentsMargins(7 * STEP, 0, 0, 0)
         column.addWidget(told)
-        pace = muted(self.tr("Speed on this machine: being estimated"))
+        pace = muted(self.tr("Speed: being estimated"))
         pace.setContentsMargins(7 * STEP, 0, 0, 2 * STEP)
         self._pace[str(preset["id"])] = pace
         column.addWidget(pace)

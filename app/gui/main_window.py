@@ -330,7 +330,7 @@ class MainWindow(QMainWindow):
             self._overview,
             self.search.field.text().strip(),
             self.answer,
-            branches=bool(self.search.ask().branches),
+            branches=len(self.search.ask().branches),
             filters=bool(self.search.filters),
             loading=not self._can_search,
         )

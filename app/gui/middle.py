@@ -16,7 +16,7 @@ from app.gui.records import clock, counted
 from app.gui.results_view import ResultsView
 from app.gui.theme import STEP
 from app.services.views import Overview
-from m2hf_core.records import SearchAnswer, SearchHit
+from m2hf_core.records import BRANCHES, SearchAnswer, SearchHit
 
 PICTURES = "clip"
 """What looks at frames; without it hardly anything is found."""
@@ -93,13 +93,13 @@ class Middle(QWidget):
         text: str,
         answer: SearchAnswer | None,
         *,
-        branches: bool,
+        branches: int,
         filters: bool,
         loading: bool,
     ) -> None:
         """Results, or the sentence that explains why there are none.
 
-        `text`: what stands in the field; `branches`: at least one is chosen; `filters`: some are set; `loading`: the
+        `text`: what stands in the field; `branches`: how many are chosen; `filters`: some are set; `loading`: the
         models are not in memory yet.
         """
         if self._results.results.rowCount():
@@ -138,7 +138,7 @@ class Middle(QWidget):
                 ),
             )
         elif text and answer is not None:
-            say(self.tr("Nothing found"), self._could_not(answer), self._remedy(overview, filters=filters))
+            say(self.tr("Nothing found"), self._could_not(answer), self._remedy(overview, filters, branches))
         elif PICTURES in overview.asleep and not text:
             say(
                 self.tr("The models are not here yet"),
@@ -163,10 +163,14 @@ class Middle(QWidget):
             examples=[(f"“{text}”", partial(self.search_wanted.emit, text)) for text in examples],
         )
 
-    def _remedy(self, overview: Overview, *, filters: bool) -> tuple[str, Callable[[], None]] | None:
+    def _remedy(
+        self, overview: Overview, filters: bool, branches: int
+    ) -> tuple[str, Callable[[], None]] | None:
         """The one button under "nothing found": what most likely helps."""
         if filters:
             return self.tr("Clear the filters"), self.no_filters_wanted.emit
+        if branches < len(BRANCHES):
+            return self.tr("Search by all four"), self.all_branches_wanted.emit
         if PICTURES in overview.asleep:
             return self.tr("Models…"), self.models_wanted.emit
         return None

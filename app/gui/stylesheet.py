@@ -45,7 +45,7 @@ QMenu::item {{ padding: 5px 24px 5px 12px; border-radius: 5px; }}
 QMenu::item:selected {{ background: {accent}; color: #FFFFFF; }}
 QMenu::item:disabled {{ color: {muted}; background: transparent; }}
 QMenu::separator {{ height: 1px; background: {line}; margin: 4px 8px; }}
-QTreeView, QListView, QListWidget, QTableView {{ background: transparent; border: none; outline: none; }}
+QTreeView, QListView, QListWidget, QTableView {{ background: {panel}; border: none; outline: none; }}
 QTreeView::item, QListView::item {{ border-radius: 5px; padding: 5px 6px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {raised}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {raised}; color: {text}; }}

@@ -96,7 +96,7 @@ def test_the_first_run_asks_for_folders_and_models(qtbot, tmp_path, presets) -> 
         "the demo's models are no choice for real videos"
     )
     dialog.show_pace({"fast": 0.52, "best": 4.43})
-    told = [label.text() for label in dialog.findChildren(QLabel) if "estimated" in label.text()]
+    told = [label.text() for label in dialog.findChildren(QLabel) if "Speed: about" in label.text()]
     assert [text.split("about ")[1].split(" for")[0] for text in told] == ["30 minutes", "4.5 hours"]
     begun: list[tuple[object, str]] = []
     dialog.begun.connect(lambda folders, preset: begun.append((folders, preset)))

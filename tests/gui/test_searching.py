@@ -114,6 +114,11 @@ def test_nothing_found_says_what_could_not_be_searched(window, bridge, answer, t
     assert window.empty.sentence.text() == "Nothing found"
     assert "needs a trained scorer" in window.empty.hint.text()
     assert "3 videos" in window.empty.hint.text()
+    assert not window.empty.button.isVisible()
+    window.search.chips[Branch.VISUAL].setChecked(False)
+    assert window.empty.button.text() == "Search by all four"
+    window.empty.button.click()
+    assert window.search.chips[Branch.VISUAL].isChecked()
 
 
 def test_filters_are_words_of_the_query(window, bridge, type_query) -> None:
