@@ -7,13 +7,14 @@ shipped, and what is said in other videos. The clip's own transcript is told bes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from app.services.everyday import everyday_captions
+from app.services.eyes import Sight
 from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target
@@ -23,9 +24,11 @@ from m2hf_core.progress import Progress
 from m2hf_core.records import CaptionAnswer, Fusion
 from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, score_captions
 from m2hf_core.search.captions_cache import BankVectors, NounCache, VectorCache, cache_folder
-from m2hf_core.search.moment import load_moment
+from m2hf_core.search.moment import Moment, load_moment
 from m2hf_core.store import captions as bank_rows
 from m2hf_core.store import transcripts
+from m2hf_core.store.clips import ClipRow
+from m2hf_core.text.tower import TextTower
 
 EVERYDAY = "everyday"
 """The source of the captions that are shipped."""
@@ -65,9 +68,13 @@ class CaptionSearch:
         """The k captions nearest to VIDEO[@SECONDS] (default: its first clip)."""
         searcher, library = self.searcher, self.searcher.library
         clip, _ = clip_of_target(library, target)
-        moment = load_moment(library.store, clip, library.offer().fingerprints)
-        bank = self.bank(progress or Progress())
-        scored = score_captions(moment, bank, searcher.asleep, self._trained())
+        progress = progress or Progress()
+        moment, notes = self._moment(clip)
+        sight = searcher.eyes.former if notes else searcher.eyes.own
+        bank = self.bank(progress)
+        if notes and sight is not None:
+            bank = replace(bank, vectors=self._vectors(list(bank.texts), sight.tower, progress))
+        scored = score_captions(moment, bank, searcher.asleep, _trained(sight))
         return CaptionAnswer(
             video=Path(clip.path),
             start_s=clip.start_s,
@@ -76,21 +83,22 @@ class CaptionSearch:
             abstained=scored.abstained,
             said=moment.said,
             bank=len(bank.texts),
-            notes=(*self._left_out, *searcher.standing_notes),
+            notes=(*notes, *self._left_out, *searcher.standing_notes),
         )
 
-    def _trained(self) -> ActiveScorer | None:
-        """The scorer that answers searches, None while that is the one before training."""
-        own = self.searcher.eyes.own
-        if own is None or own.answering.state == UNTRAINED:
-            return None
-        answering, tower = own.answering, own.tower
-
-        def tokens(texts: Sequence[str]) -> TextFeatures:
-            made = tower.encode(texts)
-            return TextFeatures(made.tokens, made.mask, made.pooled)
-
-        return ActiveScorer(answering.scorer, answering.branches, answering.widths, tokens)
+    def _moment(self, clip: ClipRow) -> tuple[Moment, tuple[str, ...]]:
+        """The clip as the preset's models know it; else as the former ones do, and that this is so."""
+        searcher, library = self.searcher, self.searcher.library
+        moment = load_moment(library.store, clip, library.offer().fingerprints)
+        former = searcher.eyes.former
+        if moment.frames is not None or former is None:
+            return moment, ()
+        earlier = load_moment(library.store, clip, library.offer(former.preset).fingerprints)
+        if earlier.frames is None:
+            return moment, ()
+        return earlier, (
+            f"This video waits for the new models, so the former models ({former.preset.id}) answer.",
+        )
 
     def bank(self, progress: Progress) -> CaptionBank:
         """Everything to compare with; what is new in it is encoded and kept on disk."""
@@ -109,15 +117,14 @@ class CaptionSearch:
         self._bank = CaptionBank(
             texts=texts,
             sources=[sources[text] for text in texts],
-            vectors=self._vectors(texts, progress),
+            vectors=self._vectors(texts, self.searcher.tower, progress),
             nouns=self._nouns(texts, progress),
             said_only_in=np.asarray([said_in.get(text, 0) for text in texts], np.int64),
         )
         self._made_of = made_of
         return self._bank
 
-    def _vectors(self, texts: list[str], progress: Progress) -> BankVectors | None:
-        tower = self.searcher.tower
+    def _vectors(self, texts: list[str], tower: TextTower | None, progress: Progress) -> BankVectors | None:
         if tower is None:
             return None
         cache = VectorCache(cache_folder(self.searcher.library.paths.data, tower.words_fingerprint))
@@ -129,11 +136,24 @@ class CaptionSearch:
         return cache.nouns(texts, nouns, progress)
 
 
+def _trained(sight: Sight | None) -> ActiveScorer | None:
+    """The scorer that answers searches, None while that is the one before training."""
+    if sight is None or sight.answering.state == UNTRAINED:
+        return None
+    answering, tower = sight.answering, sight.tower
+
+    def tokens(texts: Sequence[str]) -> TextFeatures:
+        made = tower.encode(texts)
+        return TextFeatures(made.tokens, made.mask, made.pooled)
+
+    return ActiveScorer(answering.scorer, answering.branches, answering.widths, tokens)
+
+
 def _texts(session: Session) -> tuple[dict[str, str], dict[str, int]]:
     """Text -> source, and text -> video for texts that are only said, and in that video alone."""
     sources: dict[str, str] = {}
-    for row in bank_rows.list_captions(session):
-        sources.setdefault(row.text, row.source)
+    for text, source in bank_rows.texts_and_sources(session):
+        sources.setdefault(text, source)
     for text in everyday_captions():
         sources.setdefault(text, EVERYDAY)
     said_in: dict[str, int] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from app.services.blind_spots import counted
 from app.services.errands import Errands
 from app.services.library import Library
 from app.services.searching import Searcher, chosen_fusion, open_searcher
@@ -17,7 +18,7 @@ from app.services.targets import clip_of_target, split_target
 from m2hf_core.errors import KnownError, ModelsMissing, UnreadableMedia
 from m2hf_core.index.vectors import unit_rows
 from m2hf_core.records import Branch, Copy, Fusion, SearchAnswer
-from m2hf_core.search.similar import Sample, sample_of_clip, similar_clips
+from m2hf_core.search.similar import Sample, compared_with, sample_of_clip, similar_clips
 from m2hf_core.store import files
 
 EncodeImage = Callable[[Path], npt.NDArray[np.float32]]
@@ -72,7 +73,11 @@ def find_similar(
         hits=found.hits,
         abstained=found.abstained,
         blind_spots=searcher.blind_spots,
-        notes=(*(_sentence(copy) for copy in found.copies), *searcher.standing_notes),
+        notes=(
+            *(_sentence(copy) for copy in found.copies),
+            *_left_out(searcher, sample),
+            *searcher.standing_notes,
+        ),
         noun_mode=searcher.nouns.mode,
         copies=found.copies,
     )
@@ -104,6 +109,20 @@ def _sample_of_image(searcher: Searcher, path: Path, encode_image: EncodeImage) 
             str(error),
         ) from error
     return Sample(unit_rows(vector[None])[0], {})
+
+
+def _left_out(searcher: Searcher, sample: Sample) -> Iterator[str]:
+    """While models change, sight compares only what the same models have looked at."""
+    gallery = searcher.gallery
+    if gallery.former is None:
+        return
+    other = compared_with(gallery, not sample.former).seen
+    count = len({gallery.clips[row].video_id for row in np.flatnonzero(other).tolist()})
+    which = "new" if sample.former else "former"
+    yield (
+        f"Pictures of two models cannot be compared, so {counted(count, 'video')} of the {which} models "
+        f"{'is' if count == 1 else 'are'} left out of sight."
+    )
 
 
 def _sentence(copy: Copy) -> str:

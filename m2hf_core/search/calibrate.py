@@ -29,11 +29,15 @@ class Calibration:
     """One gallery's; made once when it is loaded."""
 
     def __init__(self, gallery: Gallery, caption_nouns: Sequence[frozenset[str]]) -> None:
-        """`caption_nouns` [M]: the noun sets of the null captions, in the order of the bank."""
+        """`caption_nouns` [M]: the noun sets of the null captions, in the order of the bank.
+
+        While models change, a score is a place among the clips of its own models: nothing to compare with captions,
+        so nothing is known then.
+        """
         null = {str(branch): gallery.encoded.null(branch) for branch in gallery.encoded.branches}
         self._null = {branch: values for branch, values in null.items() if values is not None}
         tops: dict[str, FloatArray] = {}
-        for branch in gallery.encoded.branches:
+        for branch in gallery.encoded.branches if gallery.former is None else ():
             found = gallery.encoded.null_tops(branch)
             if found is not None and len(found) >= FEWEST and np.isfinite(found).all():
                 tops[str(branch)] = found

@@ -18,6 +18,7 @@ from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import BRANCHES, Branch, BranchHit, Copy, Fusion, SearchHit
 from m2hf_core.search.captions_cache import FloatArray
 from m2hf_core.search.copies import Frames, Stretch, extended, same_stretch
+from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.lanes import UNTRAINED
 
@@ -36,6 +37,8 @@ class Sample:
     nouns: frozenset[str] = frozenset()
     video_id: int | None = None
     """Where it comes from: that video's own clips are left out."""
+    former: bool = False
+    """Known to the former models alone, while a library changes over: it is compared with what those know."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +60,9 @@ class Alike:
 def sample_of_clip(gallery: Gallery, row: int, at_s: float | None) -> Sample:
     """A clip of the gallery; with `at_s` its sight is that of the nearest frame, else of the whole clip."""
     clip = gallery.clips[row]
-    frames = frames_of_row(gallery, row)
+    former = gallery.former is not None and not gallery.seen[row] and bool(gallery.former.seen[row])
+    encoded = compared_with(gallery, former)
+    frames = _frames(encoded, row)
     visual = None
     if frames is not None:
         near = slice(None) if at_s is None else [int(np.argmin(np.abs(frames.times - at_s)))]
@@ -65,10 +70,15 @@ def sample_of_clip(gallery: Gallery, row: int, at_s: float | None) -> Sample:
         visual = mean / max(float(np.linalg.norm(mean)), 1e-12)
     dense = {}
     for branch in (Branch.AUDIO, Branch.MOTION):
-        if branch in gallery.encoded.branches and gallery.encoded.present[branch][row]:
-            mean = gallery.encoded.frames(row, branch).mean(axis=0)
+        if branch in encoded.branches and encoded.present[branch][row]:
+            mean = encoded.frames(row, branch).mean(axis=0)
             dense[str(branch)] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return Sample(visual, dense, gallery.nouns[row], clip.video_id)
+    return Sample(visual, dense, gallery.nouns[row], clip.video_id, former)
+
+
+def compared_with(gallery: Gallery, former: bool) -> EncodedClips:
+    """The clips that one preset's models know: frames of two models have nothing in common."""
+    return gallery.former if former and gallery.former is not None else gallery.encoded
 
 
 def similar_clips(
@@ -87,7 +97,7 @@ def similar_clips(
         return Alike((), abstained, ())
     order = fuse(ranks, fusion, ids, top=LOOKED_THROUGH * k + int(own.sum()))
     order = order[np.any([values[order] != ABSTAINED for values in ranks.values()], axis=0)]
-    order, copies_of_sample, copies = _collapsed(gallery, sample.video_id, order, k)
+    order, copies_of_sample, copies = _collapsed(gallery, sample, order, k)
     hits = [
         _hit(gallery, sample, lanes, receipt, copies.get(receipt.item, ()))
         for receipt in receipts(ranks, fusion, ids, order)
@@ -96,16 +106,14 @@ def similar_clips(
     return Alike(numbered, abstained, copies_of_sample)
 
 
-def frames_of_row(gallery: Gallery, row: int) -> Frames | None:
-    """The unit frames of a clip, None where it was not looked at."""
-    if not gallery.seen[row]:
-        return None
-    return Frames(gallery.encoded.frames(row, Branch.VISUAL), gallery.encoded.times(row))
+def _frames(encoded: EncodedClips, row: int) -> Frames | None:
+    """The unit frames of a clip, None where these models have not looked at it."""
+    return Frames(encoded.frames(row, Branch.VISUAL), encoded.times(row)) if encoded.seen[row] else None
 
 
-def frames_of_video(gallery: Gallery, video_id: int) -> Frames | None:
+def _frames_of_video(gallery: Gallery, encoded: EncodedClips, video_id: int) -> Frames | None:
     """The unit frames of a whole video as far as its clips hold them."""
-    parts = [found for row in gallery.rows_by_video[video_id] if (found := frames_of_row(gallery, row))]
+    parts = [found for row in gallery.rows_by_video[video_id] if (found := _frames(encoded, row))]
     if not parts:
         return None
     return Frames(np.concatenate([p.values for p in parts]), np.concatenate([p.times for p in parts]))
@@ -117,8 +125,9 @@ def _lanes(
     lanes: dict[str, Lane] = {}
     abstained: dict[str, str] = {}
     dense = {**sample.dense} if sample.visual is None else {str(Branch.VISUAL): sample.visual, **sample.dense}
+    encoded = compared_with(gallery, sample.former)
     for branch in (Branch.VISUAL, Branch.AUDIO, Branch.MOTION):
-        index = gallery.encoded.index.get(branch)
+        index = encoded.index.get(branch)
         if branch in dense and index is not None and len(index) and len(dense[branch]) == index.width:
             lanes[branch] = Lane(index.scores(dense[branch]), ~index.known)
         elif branch == Branch.VISUAL:
@@ -139,21 +148,22 @@ def _lanes(
 
 
 def _collapsed(
-    gallery: Gallery, source: int | None, order: npt.NDArray[np.int64], k: int
+    gallery: Gallery, sample: Sample, order: npt.NDArray[np.int64], k: int
 ) -> tuple[npt.NDArray[np.int64], tuple[Copy, ...], dict[int, tuple[Copy, ...]]]:
     """The first k rows that show something of their own; copies of the source; copies of each of these rows."""
     known: dict[int, Frames | None] = {}
+    source, encoded = sample.video_id, compared_with(gallery, sample.former)
 
     def frames(video_id: int) -> Frames | None:
         if video_id not in known:
-            known[video_id] = frames_of_video(gallery, video_id)
+            known[video_id] = _frames_of_video(gallery, encoded, video_id)
         return known[video_id]
 
     kept: list[int] = []
     of_source: dict[int, Copy] = {}
     of_kept: dict[int, dict[int, Copy]] = {}
     for row in order.tolist():
-        clip, own = gallery.clips[row], frames_of_row(gallery, row)
+        clip, own = gallery.clips[row], _frames(encoded, row)
         if source is not None and (stretch := _copied(own, frames(source))):
             of_source.setdefault(
                 clip.video_id, _copy(gallery, row, frames(clip.video_id), frames(source), stretch)
@@ -161,9 +171,7 @@ def _collapsed(
             continue
         for earlier in kept:
             other = gallery.clips[earlier]
-            stretch = (
-                _copied(own, frames_of_row(gallery, earlier)) if other.video_id != clip.video_id else None
-            )
+            stretch = _copied(own, _frames(encoded, earlier)) if other.video_id != clip.video_id else None
             if stretch is not None:
                 copy = _copy(gallery, row, frames(clip.video_id), frames(other.video_id), stretch)
                 of_kept.setdefault(earlier, {}).setdefault(clip.video_id, copy)
@@ -200,7 +208,7 @@ def _hit(
 ) -> SearchHit:
     row = receipt.item
     clip = gallery.clips[row]
-    frames = frames_of_row(gallery, row)
+    frames = _frames(compared_with(gallery, sample.former), row)
     seen_s = None
     if frames is not None and sample.visual is not None:
         seen_s = float(frames.times[int(np.argmax(frames.values @ sample.visual))])
