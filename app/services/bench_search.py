@@ -99,7 +99,8 @@ def _engine(
 ) -> dict[str, Any]:
     before = memory_mb()
     gallery = make_gallery(world, clips, room, progress)
-    queries = make_queries(world, gallery, count + WARM_UP)
+    every = make_queries(world, gallery, max(count + WARM_UP, exhaustive))
+    queries = every[: count + WARM_UP]
     gallery_mb = memory_mb()["anonymous"] - before["anonymous"]
     calibration = Calibration(gallery, ())
     progress.start(f"search {clips}", count, "queries")
@@ -123,7 +124,7 @@ def _engine(
         "resident": round(after["resident"]),
     }
     if exhaustive:
-        found["overlap_at_10"] = _overlap(gallery, queries[:exhaustive], progress)
+        found["overlap_at_10"], found["overlap_pools"] = _overlap(gallery, every[:exhaustive], progress)
     return found
 
 
@@ -180,25 +181,34 @@ def _fused_again(gallery: Gallery, queries: Sequence[EncodedQuery]) -> list[floa
 
 def _overlap(
     gallery: Gallery, queries: Sequence[EncodedQuery], progress: Progress
-) -> dict[str, dict[str, float]]:
-    """Fusion -> candidates per lane -> the share of the exhaustive first ten that the pool's first ten hold."""
+) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """(fusion -> candidates per lane -> the share of the exhaustive first ten that the pool's first ten hold; what
+    that was found from: queries, clips in the pool by candidates per lane).
+
+    Both are the engine's own answers; for the exhaustive one every clip is scored exactly in every branch.
+    """
     progress.start(f"exhaustive {len(gallery)}", len(queries), "queries")
     shares: dict[str, dict[str, list[float]]] = {
         fusion: {str(size): [] for size in POOLS} for fusion in FUSIONS
     }
+    clips: dict[str, list[int]] = {str(size): [] for size in POOLS}
     for query in queries:
         whole = score_lanes(gallery, query, {}, per_lane=len(gallery))
         pooled = {size: score_lanes(gallery, query, {}, per_lane=size) for size in POOLS}
+        for size, scored in pooled.items():
+            clips[str(size)].append(len(gallery) if scored.pool is None else int(scored.pool.sum()))
         for fusion in FUSIONS:
             truth = {hit.clip_id for hit in fuse_lanes(gallery, whole, k=10, fusion=fusion)}
             for size, scored in pooled.items():
                 found = {hit.clip_id for hit in fuse_lanes(gallery, scored, k=10, fusion=fusion)}
                 shares[fusion][str(size)].append(len(found & truth) / max(len(truth), 1))
         progress.advance()
-    return {
+    overlap = {
         fusion: {size: round(float(np.mean(values)), 4) for size, values in by_size.items()}
         for fusion, by_size in shares.items()
     }
+    pools = {f"clips_at_{size}": round(float(np.mean(values)), 1) for size, values in clips.items()}
+    return overlap, {"queries": len(queries), **pools}
 
 
 def _candidate_stage(world: World, clips: int, room: Path, count: int, progress: Progress) -> dict[str, Any]:

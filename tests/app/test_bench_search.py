@@ -35,6 +35,8 @@ def test_a_small_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert figures["engine_ms"]["p50"] <= figures["engine_ms"]["p95"] <= figures["engine_ms"]["p99"]
     assert {by_size["700"] for by_size in figures["overlap_at_10"].values()} == {1.0}
     assert figures["pool_clips"] < 700
+    assert figures["overlap_pools"]["queries"] == 2
+    assert figures["overlap_pools"]["clips_at_5"] < figures["overlap_pools"]["clips_at_700"] <= 700
 
 
 def test_a_gallery_that_was_made_before_is_taken_from_its_folder(tmp_path: Path) -> None:
