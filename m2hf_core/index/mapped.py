@@ -18,7 +18,8 @@ from m2hf_core.index.codes import CodedRows, coded_query
 from m2hf_core.index.vectors import BoolArray, FloatArray, IdArray
 
 SPARE = 4
-"""Of k wanted, k / 4 more are taken by their codes and scored exactly: README.md has what that finds."""
+"""Of k wanted, k / 4 more are taken by their codes and scored exactly: that lost none of those that floats find, at
+1,000 to 1,000,000 clips (README.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
