@@ -78,6 +78,24 @@ def add(subparsers: Subparsers) -> None:
     )
     searching.set_defaults(run=run_search)
 
+    answering = add_command(
+        actions,
+        "answers",
+        "the first answer after a start, and answers while indexing",
+        "m2hf-app bench answers ~/Videos --seconds 60",
+    )
+    answering.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="videos to index meanwhile (default: none)"
+    )
+    answering.add_argument("--preset", help="which models to use (default: the setting)")
+    answering.add_argument(
+        "--starts", type=positive_count, default=3, metavar="N", help="cold starts (default: 3)"
+    )
+    answering.add_argument(
+        "--seconds", type=positive_seconds, default=60.0, help="at most so long beside indexing (default: 60)"
+    )
+    answering.set_defaults(run=run_answers)
+
 
 def sizes(text: str) -> tuple[int, ...]:
     """`1000,10000` as numbers of clips."""
@@ -99,6 +117,22 @@ def run_search(args: argparse.Namespace) -> int:
             towers=args.towers,
             seed=args.seed,
             folder=args.dir,
+            progress=progress,
+        )
+    print_json(document)
+    return 0
+
+
+def run_answers(args: argparse.Namespace) -> int:
+    from app.services.bench_answers import bench_answers
+
+    with shown_progress() as progress:
+        document = bench_answers(
+            args.data_dir,
+            args.folder,
+            preset=args.preset,
+            starts=args.starts,
+            seconds=args.seconds,
             progress=progress,
         )
     print_json(document)
