@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +15,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from app.services.bench_weights import write_random_weights
 from app.services.captions import CaptionSearch
+from app.services.indexing import index_folders
 from app.services.library import Offer, open_library
 from app.services.searching import open_searcher
 from app.services.similar import find_similar
+from m2hf_core.errors import Interrupted
 from m2hf_core.hub import get_preset, load_manifest
+from m2hf_core.progress import Progress
 from m2hf_core.records import Feature, SearchAnswer
-from m2hf_core.store import features
+from m2hf_core.store import Store, features
+from m2hf_core.synthetic import draw_specs
+from m2hf_core.synthetic.files import render_file
 from m2hf_core.text.openclip import build_open_clip
 from m2hf_core.text.tower import TextTower, open_text_tower
 
@@ -123,3 +131,65 @@ def test_a_video_that_waits_has_captions_and_similar_moments(
     assert [hit.video.stem for hit in alike.hits if hit.branches["visual"] is not None][:1] == ["kitchen"]
     assert any(copy.video.stem == "sea again" for copy in alike.copies)
     assert any("1 video of the new models is left out" in note for note in alike.notes)
+
+
+CLIPS = 6
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_real_workers_change_over_stop_half_way_and_go_back(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo models and a ViT-B/32 of random numbers, by the program's own commands."""
+    videos, data = tmp_path / "videos", tmp_path / "data"
+    monkeypatch.setenv("M2HF_MODELS_DIR", str(tmp_path / "models"))
+    videos.mkdir()
+    for place, spec in enumerate(draw_specs("train", CLIPS, seed=3)):
+        render_file(spec, videos / f"{place}.mp4")
+    write_random_weights("fast", tmp_path / "models")
+    for asleep in (tmp_path / "models").glob("*.pth"):
+        asleep.unlink()  # sight is enough here, and loads in half the time
+    first = run("index", videos, "--preset", "demo", "--data-dir", data, "--json")
+    assert (first.code, first.json["ready"]) == (0, CLIPS), first.err
+    ask = ("search", "a red circle", "-k", 20, "--json", "--data-dir", data, "--preset")
+    before = run(*ask, "demo").json
+
+    with open_library(data, preset="fast", mode="create") as library:
+        progress = Progress()
+        watcher = threading.Thread(target=_stop_after_two, args=(library.store, progress))
+        watcher.start()
+        with pytest.raises(Interrupted):
+            index_folders(library, [], device="cpu", progress=progress)
+        watcher.join()
+    covered = run("status", "--json", "--preset", "fast", "--data-dir", data).json["coverage"]["clip"]
+    assert 0 < covered < CLIPS
+    half = run(*ask, "fast").json
+    assert {hit["video"] for hit in half["hits"]} == {hit["video"] for hit in before["hits"]}
+    assert all(hit["branches"]["visual"] for hit in half["hits"])
+    waiting = f"changing from demo to fast: {CLIPS - covered} videos wait"
+    assert any(waiting in note for note in half["notes"]), half["notes"]
+    assert any("not extracted yet" in spot for spot in half["blind_spots"])
+
+    rest = run("index", "--preset", "fast", "--data-dir", data, "--json")
+    assert (rest.code, rest.json["ready"]) == (0, CLIPS - covered), rest.err
+    assert not any("changing" in note for note in run(*ask, "fast").json.get("notes", []))
+    back = run("index", "--preset", "demo", "--data-dir", data, "--json")
+    assert (back.code, back.json["ready"], back.json["failed"]) == (0, 0, 0), "nothing is extracted again"
+    again = run(*ask, "demo").json
+    assert again["hits"] == before["hits"]
+    assert again["blind_spots"] == before["blind_spots"]
+
+
+def _stop_after_two(store: Store, progress: Progress) -> None:
+    """Cancel once two videos have frames of both presets."""
+    deadline = time.monotonic() + 500
+    while time.monotonic() < deadline:
+        with store.features.reading() as session:
+            fast = [
+                number for name, number in features.coverage(session).items() if name.startswith("clip:fast")
+            ]
+        if fast and fast[0] >= 2:
+            break
+        time.sleep(0.02)
+    progress.cancel()
