@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from app.cli.common import Subparsers, add_command, print_json, say, write
 
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 write(f"Listening on {url}  (description: {url}/openapi.json). Ctrl-C ends it.")
                 write(f"Token, shown this once: {token}" if token else f"The token lies in {file}")
+            sys.stdout.flush()  # whoever reads this through a pipe waits for it
 
         serve(library, args.host, args.port, new_token=args.new_token, ready=ready)
     return 0
