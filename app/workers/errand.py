@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.workers.parent import die_with_parent
-from m2hf_core.errors import KnownError
+from m2hf_core.errors import KnownError, UnreadableMedia
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -135,6 +135,15 @@ def _pixels(picture: Path) -> Any:
         from m2hf_core.media import read_frames
 
         return next(iter(read_frames(picture, [0.0]))).image
+    except (
+        OSError,
+        SyntaxError,
+    ) as error:  # what Pillow raises for a picture that begins well and then breaks off
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise UnreadableMedia(
+            f"{picture.name} is damaged or incomplete.", "Save or copy the picture again.", str(error)
+        ) from error
     except Image.DecompressionBombError as error:
         raise KnownError(
             f"{picture.name} is too large a picture.", "Make it smaller first.", str(error)

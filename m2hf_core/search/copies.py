@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from m2hf_core.search.captions_cache import FloatArray
 
-SAME = 0.97
-"""Cosine from which two frames count as one. A frame that was only encoded again stays above it. A camera that never
+SAME = 0.98
+"""Cosine from which two frames count as one; README.md has what was measured. A camera that never
 moves looks the same on two days: that is why a copy is told under its hit, with its times, and not dropped."""
 SHORTEST = 3
 """Frames in a row, so that one black frame or one title does not make two videos the same."""
@@ -48,14 +48,17 @@ def same_stretch(one: Frames, other: Frames) -> Stretch | None:
     """
     if not len(one.times) or not len(other.times):
         return None
-    pairs = np.argwhere(one.values @ other.values.T >= SAME)
+    fits = one.values @ other.values.T
+    pairs = np.argwhere(fits >= SAME)
     if len(pairs) < SHORTEST:
         return None
     shifts = np.round((other.times[pairs[:, 1]] - one.times[pairs[:, 0]]) / STEP_S).astype(np.int64)
     best: Stretch | None = None
-    # A still picture agrees at many shifts: the one with most frames, and of those the smallest.
-    found, votes = np.unique(shifts, return_counts=True)
-    for shift in found[np.lexsort((np.abs(found), -votes))][:5]:
+    # A camera that stands still agrees at many shifts: the one with most frames, of those the one that fits best, of
+    # those (a still picture) the smallest.
+    found, own, votes = np.unique(shifts, return_inverse=True, return_counts=True)
+    fit = np.round(np.bincount(own, fits[pairs[:, 0], pairs[:, 1]]) / votes, 3)
+    for shift in found[np.lexsort((np.abs(found), -fit, -votes))][:5]:
         stretch = _longest_run(one, other, pairs[shifts == shift])
         if stretch is not None and (best is None or _length(stretch) > _length(best)):
             best = stretch

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m2hf_core.search.copies import Frames, extended, same_stretch
+from m2hf_core.search.copies import SAME, Frames, extended, same_stretch
 
 WIDTH = 32
 
@@ -111,3 +111,18 @@ def test_hours_of_a_still_picture_are_compared_in_the_memory_of_one_video() -> N
         tracemalloc.stop()
     assert (stretch.start_s, stretch.end_s, stretch.other_start_s) == pytest.approx((0, 20_000, 0))
     assert peak < 32 << 20, "every frame with every other would be 1.6 GB"
+
+
+def test_a_camera_that_stands_still_is_placed_where_frames_fit_best() -> None:
+    """Every frame looks like every other at the threshold; only at the true shift they are nearly the same."""
+    rng = np.random.default_rng(8)
+    still = rng.normal(size=64)
+    scene = still + rng.normal(0, 0.1, (10, 64))
+    scene /= np.linalg.norm(scene, axis=1, keepdims=True)
+    whole = Frames(scene.astype(np.float32), np.arange(10) + 0.5)
+    assert float((whole.values @ whole.values.T).min()) > SAME
+    cut = Frames(whole.values[3:9], np.arange(6) + 0.5)
+    found = same_stretch(cut, whole)
+    assert found is not None
+    assert (found.start_s, found.end_s) == (0.0, 6.0)
+    assert (found.other_start_s, found.other_end_s) == (3.0, 9.0)
