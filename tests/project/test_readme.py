@@ -5,9 +5,15 @@ Lines that cannot run here are named with the reason; a line that is neither run
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
+import shlex
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +22,27 @@ import av
 import numpy as np
 import pytest
 
+from app.cli.main import main
+
 pytestmark = [pytest.mark.release, pytest.mark.timeout(1800)]
 
 NOT_RUN = {
     "python3 installers/bootstrap.py": "makes environments; its own tests do",
     "pip install": "the tests of the wheel install it",
     "m2hf-app models prepare": "needs the network",
-    "curl": "needs the token that `serve` shows; the server's own tests ask it",
+    "curl": "needs the token that `serve` shows: see below",
     "m2hf-app train": "needs MSR-VTT, or hours; the training's own tests train on the synthetic world",
     "m2hf-app eval": "needs what was trained",
+}
+# Of the table: what waits for its owner, for the network, or for half an hour.
+ROWS_NOT_RUN = {
+    "gui": "stays open; the wheel's tests open it",
+    "demo": "takes a minute; the smoke test runs it",
+    "serve": "stays; it is started below",
+    "models prepare": "needs the network",
+    "train": "minutes on the synthetic world; its own tests train on less",
+    "eval": "needs what was trained; its own tests evaluate",
+    "bench": "minutes of measuring; their own tests measure little",
 }
 
 
@@ -103,6 +121,76 @@ def test_the_blocks_run_in_their_order(readme: str, typist: Typist) -> None:
     assert Path(hits[0]["video"]).name == "sea.mp4"
     assert (typist.desk / "dog.fcpxml").read_text("utf-8").startswith("<?xml")
     assert [clip.suffix for clip in (typist.home / "Desktop" / "dogs").iterdir()].count(".mp4") == len(hits)
+
+
+def test_what_is_shown_of_the_server_works(readme: str, typist: Typist) -> None:
+    (line,) = re.findall(r"^curl .*$", readme, flags=re.MULTILINE)
+    (port,) = set(re.findall(r"127\.0\.0\.1:(\d+)", line))
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        free = str(asked.getsockname()[1])
+    (command,) = re.findall(rf"\| `(m2hf-app serve --port {port})` \|", readme)
+    typist.types("m2hf-app index ~/Videos")
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {command.replace(port, free)}"],
+        cwd=typist.desk,
+        env=typist.settings,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            token = next(text.split()[-1] for text in server.stdout if text.startswith("Token"))
+            answer = json.loads(typist.types(line.replace("TOKEN", token).replace(port, free)))
+            assert Path(answer["hits"][0]["video"]).name == "sea.mp4"
+        finally:
+            server.send_signal(signal.SIGINT)
+    assert server.returncode in (0, 130)
+
+
+def test_each_row_of_the_table_runs(
+    root: Path, readme: str, typist: Typist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, in the table's order, over a library of the same two videos."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("M2HF_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("M2HF_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(typist.home / "Videos", tmp_path / "Videos")
+    (tmp_path / "captions.csv").write_text("a dog at the sea\n")
+    (tmp_path / "weights").mkdir()
+    demo = root / "resources" / "demo"
+    shutil.copyfile(demo / "audio.safetensors", tmp_path / "weights" / "audio.safetensors")
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    shutil.copyfile(demo / "scorer.safetensors", tmp_path / "runs" / "first" / "best.safetensors")
+
+    def types(line: str) -> str:
+        words = [word.replace("~", str(tmp_path), 1) for word in shlex.split(line)]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            code = main(words[1:])
+        assert code == 0, f"{line}\n{said.getvalue()}"
+        return said.getvalue()
+
+    types("m2hf-app settings set preset demo")
+    types("m2hf-app index ~/Videos")
+    types('m2hf-app caption add "the sea" --video ~/Videos/sea.mp4')
+    (tmp_path / "found.json").write_text(types("m2hf-app search dog --json"))
+    rows = re.findall(r"^\| `m2hf-app ([a-z -]+)` \|.*\| `(m2hf-app [^|]+)` \|$", readme, flags=re.MULTILINE)
+    left_out = [name for name, _ in rows if name.startswith(tuple(ROWS_NOT_RUN))]
+    assert all(any(name.startswith(start) for name in left_out) for start in ROWS_NOT_RUN)
+    assert len(left_out) < len(rows) / 2
+    scorer = ""
+    for name, example in rows:
+        if name in left_out:
+            continue
+        # `--watch` would stay, `--smoke` takes minutes (the wheel's tests run it); a scorer's name is known once it
+        # is here, and on two videos it may well be worse.
+        forced = " --force" if name == "scorer use" else ""
+        plain = example.removesuffix(" --watch").removesuffix(" --smoke")
+        types(plain.replace("3f2a9c1b", scorer) + forced)
+        if name == "scorer import":
+            listed = [one["id"] for one in json.loads(types("m2hf-app scorer list --json"))]
+            (scorer,) = (one for one in listed if one != "untrained")
 
 
 def test_what_is_not_run_is_in_the_readme(readme: str) -> None:
