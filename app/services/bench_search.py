@@ -15,6 +15,7 @@ import numpy as np
 from app.services.bench_indexes import compare_indexes
 from app.services.burning import burning
 from m2hf_core.index import CodedRows, MappedIndex, Part, coded
+from m2hf_core.index.threads import each
 from m2hf_core.model.bench import machine
 from m2hf_core.progress import Progress
 from m2hf_core.records import BRANCHES, FUSIONS
@@ -151,12 +152,11 @@ def _stages(gallery: Gallery, queries: Sequence[EncodedQuery]) -> dict[str, floa
         name: [] for name in ("candidates", "candidates_as_floats", "exact_scores", "fusion_and_receipts")
     }
     for query in queries:
+        asked = [(gallery.encoded.index[branch], reading.vector) for branch, reading in query.dense.items()]
         began = time.process_time()
-        for branch, reading in query.dense.items():
-            gallery.encoded.index[branch].search(reading.vector, PER_LANE)
+        each(lambda one: one[0].search(one[1], PER_LANE), asked)
         coded_at = time.process_time()
-        for branch, reading in query.dense.items():
-            gallery.encoded.index[branch].scores(reading.vector)
+        each(lambda one: one[0].scores(one[1]), asked)
         middle = time.process_time()
         scored = score_lanes(gallery, query, {})
         scored_at = time.process_time()
