@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
@@ -37,12 +38,8 @@ class Colours:
 
     def ink(self, lane: str) -> QColor:
         """A branch's colour for text on its own badge, moved towards the text colour until it can be read."""
-        colour, ground = QColor(self.branch(lane)), self.wash(lane, over=self.raised)
-        for share in range(100 if self.dark else 80, 0, -5):
-            mixed = mix(colour, QColor(self.text), share / 100)
-            if contrast(mixed, ground) >= READABLE:
-                return mixed
-        return QColor(self.text)
+        ground = self.wash(lane, over=self.raised).name()
+        return _readable(self.branch(lane), self.text, ground, 100 if self.dark else 80)
 
     def wash(self, lane: str, *, over: str) -> QColor:
         """The quiet ground of a badge or chip."""
@@ -85,6 +82,16 @@ class Theme(QObject):
         self._application.setPalette(_palette(colours))
         self._application.setStyleSheet(stylesheet(colours))
         self.changed.emit()
+
+
+@cache
+def _readable(colour: str, text: str, ground: str, most: int) -> QColor:
+    """`most` per cent of the colour, or as much less as can be read. Kept, because each badge asks at each painting."""
+    for share in range(most, 0, -5):
+        mixed = mix(QColor(colour), QColor(text), share / 100)
+        if contrast(mixed, QColor(ground)) >= READABLE:
+            return mixed
+    return QColor(text)
 
 
 def mix(colour: QColor, other: QColor, share: float) -> QColor:
