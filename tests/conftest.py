@@ -22,6 +22,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it at import
+# What `m2hf_core` sets when it is imported first, which may be in the middle of a test.
+os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 settings.register_profile("m2hf", deadline=None)
 settings.register_profile("m2hf-ci", deadline=None, derandomize=True, print_blob=True)
