@@ -20,6 +20,7 @@ from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.manifest import Preset
 from m2hf_core.model.checkpoint import load_text, read_info
 from m2hf_core.text.openclip import LoadedClip, build_open_clip
+from m2hf_core.text.short import FEW, walk, walkable
 from m2hf_core.text.tokenizers import Pieces, pad
 
 NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
@@ -99,7 +100,7 @@ class TextTower:
         pieces = [self.tokenizer.pieces(text) for text in texts]
         ids = pad(pieces, self.tokenizer.context_length)
         with torch.inference_mode():
-            tokens, pooled = self._tower(ids)
+            tokens, pooled = self._tower.of_one(ids) if len(texts) == 1 else self._tower(ids)
         tokens = tokens.float()
         rows = []
         for index, piece in enumerate(pieces):
@@ -162,6 +163,7 @@ class TowerModules(nn.Module):
         self.pool_type: str = text_config.get("pool_type", "argmax")
         self.end_id: int = text_config.get("eos_id", 2)
         self.causal = not text_config.get("no_causal_mask", False) and self.pool_type in ("argmax", "eos")
+        self._blocks: tuple[nn.Module, ...] = tuple(source.transformer.resblocks)
         mask = source.attn_mask
         self.register_buffer("attn_mask", None if mask is None else mask.clone(), persistent=False)
 
@@ -172,17 +174,30 @@ class TowerModules(nn.Module):
         the batch are computed (T <= C); a tower that sees its padding is always computed whole.
         """
         pooled = self.pooled(ids)
-        if cut and self.causal:
-            ids = ids[:, : int(pooled.max()) + 1]
+        x, mask = self._begin(ids[:, : int(pooled.max()) + 1] if cut and self.causal else ids)
+        return self._end(self.transformer(x, attn_mask=mask)), pooled
+
+    def of_one(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`forward` of one text, [1, C], the quick way where it is short and the blocks allow it; no gradients."""
+        pooled = self.pooled(ids)
+        if not self.causal or int(pooled) >= FEW or not walkable(self._blocks):
+            return self.forward(ids)
+        x, mask = self._begin(ids[:, : int(pooled) + 1])
+        return self._end(walk(self._blocks, x[0], mask)[None]), pooled
+
+    def _begin(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the first block reads, and the mask of all."""
         length = ids.shape[1]
-        dtype = self.positional_embedding.dtype
-        x = self.token_embedding(ids).to(dtype) + self.positional_embedding[:length]
+        x = self.token_embedding(ids).to(self.positional_embedding.dtype) + self.positional_embedding[:length]
         mask: torch.Tensor | None = self.attn_mask  # type: ignore[assignment]
-        x = self.transformer(x, attn_mask=None if mask is None else mask[:length, :length])
+        return x, None if mask is None else mask[:length, :length]
+
+    def _end(self, x: torch.Tensor) -> torch.Tensor:
         x = self.ln_final(x)
         if isinstance(self.text_projection, nn.Linear):
-            return self.text_projection(x), pooled
-        return (x if self.text_projection is None else x @ self.text_projection), pooled
+            projected: torch.Tensor = self.text_projection(x)
+            return projected
+        return x if self.text_projection is None else x @ self.text_projection
 
     def pooled(self, ids: torch.Tensor) -> torch.Tensor:
         """int64 [B]: the end mark (the largest id in CLIP's vocabulary), or the last position for SigLIP."""

@@ -9,10 +9,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from m2hf_core.text import short
+from m2hf_core.text import tower as tower_module
 from m2hf_core.text.openclip import LoadedClip
 from m2hf_core.text.tower import TextTower, TowerModules
 
 Build = Callable[[str], LoadedClip]
+Patch = pytest.MonkeyPatch
 
 TEXTS = ["a dog runs on the beach", "two cats", "a"]
 CAUSAL = {"clip", "clip-quickgelu", "pe-core", "mobileclip2-b"}
@@ -82,6 +85,25 @@ def test_a_batch_gives_what_single_texts_give(build_small: Build) -> None:
         length = alone.tokens.shape[1]
         torch.testing.assert_close(together.tokens[index, :length], alone.tokens[0], atol=1e-5, rtol=0)
         assert not together.mask[index, length:].any()
+
+
+def test_one_short_text_goes_the_quick_way(family: str, build_small: Build, monkeypatch: Patch) -> None:
+    """Against the tower's own modules, with more than one layer, and with weights that do something."""
+    loaded = build_small(family)
+    modules = TowerModules(loaded.model, dict(loaded.config["text_cfg"])).eval()
+    walks: list[int] = []
+    monkeypatch.setattr(tower_module, "walk", lambda *args: walks.append(1) or short.walk(*args))
+    with torch.inference_mode():
+        for text in TEXTS:
+            ids = loaded.tokenizer([text])
+            tokens, pooled = modules.of_one(ids)
+            expected, same = modules(ids)
+            assert torch.equal(pooled, same)
+            torch.testing.assert_close(tokens, expected, atol=1e-5, rtol=0)
+        assert len(walks) == (len(TEXTS) if family in CAUSAL else 0)
+        modules.of_one(loaded.tokenizer(["a dog " * 40]))
+        modules.to(torch.bfloat16).of_one(ids)
+    assert len(walks) == (len(TEXTS) if family in CAUSAL else 0), "neither long texts nor other numbers"
 
 
 def test_remembered_texts_are_not_encoded_again(build_small: Build) -> None:
