@@ -232,8 +232,8 @@ def standing_notes(library: Library, nouns: NounExtractor) -> Iterator[str]:
     """Limits of what these models and words can know."""
     if library.preset.id == "demo":
         yield "The demo models know only the demo's own world; on other videos their answers mean nothing."
-    stored = library.offer().fingerprints.get("speech")
-    if stored is not None and stored != nouns.fingerprint:
+    found_by, _, _listeners = library.offer().fingerprints.get("speech", "").partition("+")
+    if found_by and found_by != nouns.fingerprint:
         yield "Nouns of queries are found in another way now than those of the transcripts were; run m2hf-app index."
 
 

@@ -86,6 +86,6 @@ class Video:
 
 
 def speech_fingerprint(extractors: Extractors, nouns: NounExtractor) -> str:
-    """Names all that words come from: a video is listened to again when any part of it changes."""
+    """Names all that words come from, the nouns first: a video is listened to again when any part of it changes."""
     listeners = (extractors.speech, extractors.text)
     return "+".join([nouns.fingerprint, *(one.fingerprint for one in listeners if one is not None)])

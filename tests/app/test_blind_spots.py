@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from app.services.blind_spots import blind_spots, raise_priority
-from app.services.library import Offer, open_library
+from app.services.library import Library, Offer, open_library
 from app.services.opened import Opened, look_at
+from app.services.searching import standing_notes
 from m2hf_core.records import Feature
 from m2hf_core.store import features, files, folders, jobs
+from m2hf_core.text import NounExtractor, load_nouns
 
 
 def test_spots_and_priority(tmp_path: Path) -> None:
@@ -81,3 +83,19 @@ def test_what_is_opened_before_it_has_a_job_goes_first_too(tmp_path: Path) -> No
         with library.store.library.writing() as session:
             order = [jobs.lease_next(session, "worker", 0.0, 60.0) for _ in ids]
         assert [lease.path for lease in order if lease] == [paths[1], paths[0], paths[2]]
+
+
+def test_the_note_on_nouns_is_about_nouns_alone(tmp_path: Path) -> None:
+    """Whoever listens or reads has a part in what is stored, and nothing to do with the nouns of a query."""
+    nouns = load_nouns()
+    stored = {nouns.fingerprint: False, f"{nouns.fingerprint}+whisper:base:1:1": False, "": False}
+    other = {"nouns:other:0:1": True, f"nouns:other:0:1+{nouns.fingerprint}": True}
+    with open_library(tmp_path / "data", preset="demo", mode="create") as library:
+        assert not told_of_nouns(library, nouns)
+        for fingerprint, told in (stored | other).items():
+            library.remember_offer(Offer({"speech": fingerprint}, {}))
+            assert told_of_nouns(library, nouns) is told, fingerprint
+
+
+def told_of_nouns(library: Library, nouns: NounExtractor) -> bool:
+    return any("another way" in note for note in standing_notes(library, nouns))
