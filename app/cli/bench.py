@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
+import tempfile
 from pathlib import Path
 
 from app.cli.common import Subparsers, add_command, print_json, shown_progress
+from app.cli.gui import require_window
+
+WINDOW_CLIPS = 12
 
 
 def add(subparsers: Subparsers) -> None:
@@ -96,6 +101,21 @@ def add(subparsers: Subparsers) -> None:
     )
     answering.set_defaults(run=run_answers)
 
+    window = add_command(
+        actions,
+        "window",
+        "how long the window does not answer while it starts, indexes and is typed into",
+        "m2hf-app bench window --json",
+    )
+    window.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="videos to index (default: 12 of the demo)"
+    )
+    window.add_argument("--preset", default="demo", help="with which models (default: demo)")
+    window.add_argument(
+        "--query", default="two green circles", help="what is typed (default: two green circles)"
+    )
+    window.set_defaults(run=run_window)
+
 
 def sizes(text: str) -> tuple[int, ...]:
     """`1000,10000` as numbers of clips."""
@@ -136,6 +156,28 @@ def run_answers(args: argparse.Namespace) -> int:
             progress=progress,
         )
     print_json(document)
+    return 0
+
+
+def run_window(args: argparse.Namespace) -> int:
+    """In a library of its own, which is removed afterwards."""
+    require_window()
+    from app.gui.bench import bench_window
+    from m2hf_core.model.bench import machine
+
+    with tempfile.TemporaryDirectory(prefix="m2hf-bench-") as room, shown_progress() as progress:
+        folder = args.folder or Path(room) / "videos"
+        if args.folder is None:
+            from m2hf_core.synthetic import demo_set
+            from m2hf_core.synthetic.files import render_library
+
+            render_library(
+                demo_set(0, clips=WINDOW_CLIPS, queries=WINDOW_CLIPS).specs, folder, progress=progress
+            )
+        document = bench_window(
+            Path(room) / "library", folder, args.query, preset=args.preset, progress=progress
+        )
+    print_json({"machine": {**machine(), "cores": os.cpu_count()}, **document})
     return 0
 
 

@@ -51,19 +51,26 @@ def watch(data_dir: Path | None, paths: Sequence[Path]) -> None:
 
 def show(data_dir: Path | None, *, preset: str | None = None, hidden: bool = False) -> int:
     """Open the window on a library until it is closed. Raises `KnownError` where there is no screen or no Qt."""
+    require_window()
+    from app.gui.start import open_window
+
+    return open_window(data_dir, preset=preset, hidden=hidden)
+
+
+def require_window() -> None:
+    """Raises `KnownError` where there is no screen or no Qt."""
     if not has_screen():
         raise KnownError(
             "There is no screen here, so the window cannot open.",
             "Every command works without it, see: m2hf-app --help",
         )
     try:
-        from app.gui.start import open_window
+        import app.gui.start  # noqa: F401 - whether it can be imported is the question
     except ImportError as error:
         raise KnownError(
             f"The window cannot open: {error}.",
             "Install the window's libraries with: pip install 'm2hf-app[gui]'; the commands work without them.",
         ) from error
-    return open_window(data_dir, preset=preset, hidden=hidden)
 
 
 def has_screen() -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
+from app.gui.bench import Heartbeat
 from app.gui.bridge import Bridge
 from app.gui.main_window import MainWindow
 from app.gui.session import Session
@@ -20,48 +19,8 @@ from app.gui.session import Session
 CLIPS = 8
 PATIENCE_MS = 60_000
 """Importing torch and starting a worker take half a minute of a busy machine."""
-HEARTBEAT_MS = 5
-
 
 log = logging.getLogger(__name__)
-
-
-class Heartbeat:
-    """Notes the gaps between beats of the GUI thread in milliseconds, and how long that thread itself computed in each.
-
-    Where the machine is shared the first also holds what the neighbours took; the second never does.
-    """
-
-    def __init__(self) -> None:
-        self.gaps: list[float] = []
-        self.busy: list[float] = []
-        self._last, self._spent = time.perf_counter(), time.thread_time()
-        self._timer = QTimer(interval=HEARTBEAT_MS, timerType=Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now, spent = time.perf_counter(), time.thread_time()
-        self.gaps.append(1000 * (now - self._last))
-        self.busy.append(1000 * (spent - self._spent))
-        self._last, self._spent = now, spent
-
-    def tell(self, when: str) -> None:
-        """Log the figures since the last time, and begin anew."""
-        for name, found in (("gap", sorted(self.gaps)), ("computing", sorted(self.busy))):
-            longest, p99 = found[-1], found[len(found) * 99 // 100]
-            log.info(
-                "while %s: longest %s %.0f ms, p99 %.0f ms, load %.1f",
-                when,
-                name,
-                longest,
-                p99,
-                os.getloadavg()[0],
-            )
-        self.gaps, self.busy = [], []
-
-    def stop(self) -> None:
-        self._timer.stop()
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +56,9 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
 
     heartbeat = Heartbeat()
 
+    def tell(when: str) -> None:
+        log.info("while %s: %s", when, heartbeat.take())
+
     # First run: a folder, and the demo's models that came with the preset.
     wait(lambda: any(d.objectName() == "welcome" for d in window.findChildren(QDialog)))
     welcome = next(d for d in window.findChildren(QDialog) if d.objectName() == "welcome")
@@ -104,7 +66,7 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
 
     # The models are in memory, as a person finds them who was choosing folders meanwhile.
     wait(lambda: window._can_search)
-    heartbeat.tell("starting")
+    tell("starting")
 
     # Indexing goes on behind the window until everything is searchable.
     welcome.begin.click()
@@ -112,7 +74,7 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     assert window.library.folders.rowCount() == 2
 
     # Typing brings moments, the first of them already while the words are written.
-    heartbeat.tell("indexing")
+    tell("indexing")
     qtbot.keyClicks(window.search.field, "two green circles", delay=20)
     wait(
         lambda: (
@@ -122,7 +84,7 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     wait(
         lambda: window.answer is not None and window.answer.videos == CLIPS
     )  # the last ones follow by themselves
-    heartbeat.tell("typing")
+    tell("typing")
     heartbeat.stop()
 
     # The keyboard goes through the cards; the moment says why it is there.
