@@ -1,10 +1,31 @@
-"""How much memory this process holds, as the operating system counts it."""
+"""How much memory this process holds, as the operating system counts it, and what the allocator keeps of it."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
+
+LARGE_BYTES = 8 << 20
+"""With 1 MB the demo's networks take a quarter longer, since their results come from fresh pages each time."""
+KEPT_BYTES = 8 << 20
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""From glibc's malloc.h."""
+
+
+def hand_back_large_blocks() -> bool:
+    """Let this process return what it frees; False where the system's allocator has no such wish (glibc has).
+
+    glibc raises its own limits with each large block that is freed, up to 32 MB, so that a worker keeps what one batch
+    needed: it was seen to hold 837 to 910 MB by turns, and 833 to 861 MB this way.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, LARGE_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_BYTES))
 
 
 def memory() -> tuple[int, int]:
@@ -31,7 +52,6 @@ def _high_water() -> int:
 
 
 def _windows() -> tuple[int, int]:
-    import ctypes
     from ctypes import wintypes
 
     class Counters(ctypes.Structure):

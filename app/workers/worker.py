@@ -17,7 +17,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from app.workers.memory import memory
+from app.workers.memory import hand_back_large_blocks, memory
 from app.workers.messages import Beat, Done, Failed, Ready, Task, WorkerConfig
 from m2hf_core.errors import DiskFull, KnownError
 from m2hf_core.ingest.extract import Effort, Outcome, extract_all
@@ -67,6 +67,7 @@ def worker_main(pipe: PipeTo, config: WorkerConfig) -> None:
     threading.Thread(target=_leave_with_parent, args=(os.getppid(),), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    hand_back_large_blocks()
     try:
         _work(pipe, config)
     except (EOFError, BrokenPipeError, ConnectionResetError):
