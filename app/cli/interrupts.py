@@ -9,16 +9,22 @@ step. Only work that does not look, or a person who presses again, interrupts it
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from m2hf_core.progress import Progress
 
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 HEED_WITHIN_S = 1.0
-"""Work that has not stopped by then is interrupted, again and again; a second signal before then says nothing new."""
+"""Work that has not stopped by then is interrupted; a second signal before then says nothing new."""
+LOOK_EVERY_S = 0.1
 
 
 @contextmanager
@@ -31,22 +37,36 @@ def stopped_by(*names: str) -> Iterator[Progress]:
     if threading.current_thread() is not threading.main_thread():
         yield progress  # whoever called us handles signals
         return
-    over, insisting = threading.Event(), threading.Event()
-    asked_at: list[float] = []
-
-    def insist(number: int) -> None:
-        while not over.wait(HEED_WITHIN_S) and not progress.heeded:
-            insisting.set()
-            _send(number)
+    over, leaving = threading.Event(), threading.Lock()
+    asked: list[tuple[int, float]] = []
+    raised: list[int] = []
+    """One that is on its way through the work: what tidies up meanwhile is left alone."""
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if not asked_at:
-            asked_at.append(time.monotonic())
+        if not asked:
             progress.cancel()
-            threading.Thread(target=insist, args=(number,), name="insist", daemon=True).start()
-        elif insisting.is_set() or time.monotonic() - asked_at[0] > HEED_WITHIN_S:
+            asked.append((number, time.monotonic()))
+        elif time.monotonic() - asked[0][1] > HEED_WITHIN_S:
+            raised.append(number)
             raise KeyboardInterrupt
 
+    def insist() -> None:
+        while not over.wait(LOOK_EVERY_S):
+            if not asked or progress.heeded or raised or time.monotonic() - asked[0][1] <= HEED_WITHIN_S:
+                continue
+            with leaving:
+                if not over.is_set():
+                    _send(asked[0][0])
+
+    def unraisable(dropped: UnraisableHookArgs) -> None:
+        if dropped.exc_type is KeyboardInterrupt:
+            raised.clear()  # it must come again
+        else:
+            told(dropped)
+
+    insisting = threading.Thread(target=insist, name="insist", daemon=True)
+    insisting.start()
+    told, sys.unraisablehook = sys.unraisablehook, unraisable
     before = {}
     for name in names:
         number = getattr(signal, name, None)
@@ -55,9 +75,12 @@ def stopped_by(*names: str) -> Iterator[Progress]:
     try:
         yield progress
     finally:
-        over.set()
+        with leaving:
+            over.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = told
+        insisting.join()
 
 
 def _send(number: int) -> None:

@@ -55,13 +55,27 @@ def asks_and_goes_on_working() -> None:
     time.sleep(TOO_LONG_S)
 
 
+def test_tidying_after_an_interrupt_is_left_alone() -> None:
+    tidied: list[bool] = []
+
+    def work() -> None:
+        try:
+            asks_and_goes_on_working()
+        finally:
+            time.sleep(5 * HEED_WITHIN_S)
+            tidied.append(True)
+
+    with stopped_by("SIGINT"), pytest.raises(KeyboardInterrupt):
+        work()
+    assert tidied
+
+
 class WorksWhileItDies:
     def __del__(self) -> None:
         asks_and_goes_on_working()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_that_is_dropped_comes_again() -> None:
+def test_an_interrupt_that_is_dropped_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         WorksWhileItDies()
         time.sleep(TOO_LONG_S)
@@ -70,6 +84,7 @@ def test_an_interrupt_that_is_dropped_comes_again() -> None:
     with stopped_by("SIGINT"), pytest.raises(KeyboardInterrupt):
         work()
     assert time.monotonic() - began < TOO_LONG_S
+    assert capsys.readouterr().err == "", "nobody wants to read where it was dropped"
 
 
 def test_two_presses_in_a_row_are_one_wish_and_a_later_one_insists() -> None:
