@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,10 +39,10 @@ def with_stated(weight: WeightFile) -> WeightFile:
     if weight.sha256 is not None:
         return weight
     try:
-        digest = statement_of(weight).read_text(encoding="utf-8")[:64]
+        found = re.match("[0-9a-f]{64} ", statement_of(weight).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return weight  # brought by hand, or not here at all
-    return replace(weight, sha256=digest)
+    return weight if found is None else replace(weight, sha256=found[0].strip())
 
 
 def statement_of(weight: WeightFile) -> Path:

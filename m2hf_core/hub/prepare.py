@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from m2hf_core.aside import write_file
 from m2hf_core.errors import BadModelFile, ModelsMissing
 from m2hf_core.hub.fetch import fetch, refuse_if_offline, stated_digest
 from m2hf_core.hub.files import digest_of, locate, sha256_of, statement_of, with_stated
@@ -79,10 +80,7 @@ def _with_digest(weight: WeightFile) -> WeightFile:
     if weight.url is None or weight.hub is None or weight.hub.revision is None:
         raise ValueError(f"nothing is known that {weight.id} could be checked by")
     known = replace(weight, sha256=stated_digest(weight.url, weight.hub.revision))
-    statement = statement_of(weight)
-    with explained(statement):
-        statement.parent.mkdir(parents=True, exist_ok=True)
-        statement.write_text(f"{known.sha256}  {target_of(weight).name}\n", encoding="utf-8")
+    write_file(statement_of(weight), f"{known.sha256}  {target_of(weight).name}\n".encode())
     return known
 
 

@@ -94,3 +94,12 @@ def test_another_file_than_the_stated_one_is_removed(pinned: Manifest, models: P
 def test_a_hub_that_does_not_answer_gets_a_sentence(pinned: Manifest, server: Any) -> None:
     with pytest.raises(KnownError, match="There is no file at"):
         run(pinned)
+
+
+@pytest.mark.parametrize("kept", ["", "0123", "f" * 63])
+def test_half_a_statement_accepts_nothing(kept: str, pinned: Manifest, models: Path, server: Any) -> None:
+    models.mkdir()
+    (models / "blind.safetensors").write_bytes(b"anything")
+    statement_of(pinned.weights["blind"]).write_text(kept)
+    (found,) = verify([pinned.weights["blind"]], Progress())
+    assert found.state == "unknown-digest"
