@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import cache, partial
 from queue import SimpleQueue
-from threading import Barrier, Thread
+from threading import Barrier, Lock, Thread
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +21,7 @@ MOST = 4
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _Waiting = SimpleQueue[tuple[Callable[[], Any], Future[Any]]]
+_starting = Lock()
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -28,7 +29,8 @@ def each(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     threads = min(torch.get_num_threads(), MOST)
     if threads == 1:
         return [work(item) for item in items]
-    waiting = _helpers(threads)
+    with _starting:  # two first queries at once would each start threads
+        waiting = _helpers(threads)
     asked = []
     for item in items:
         answer: Future[Result] = Future()
