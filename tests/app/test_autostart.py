@@ -106,5 +106,11 @@ def test_an_appimage_is_started_by_its_own_name(tmp_path: Path, monkeypatch) -> 
     autostart.follow(True, tmp_path)
     assert exec_line(entry.read_text())[0] == sys.executable, "not frozen: some other AppImage's shell"
     monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("APPDIR", "/tmp/.mount_editor")
+    autostart.follow(True, tmp_path)
+    assert exec_line(entry.read_text())[:2] == [sys.executable, "gui"], (
+        "frozen, from another AppImage's shell"
+    )
+    monkeypatch.setenv("APPDIR", str(Path(sys.executable).parent))
     autostart.follow(True, tmp_path)
     assert exec_line(entry.read_text())[:2] == ["/home/me/M2HF app.AppImage", "gui"]
