@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,10 @@ def _while_indexing(
         try:
             found = _answers(searcher, queries, FEWEST, indexing, seconds)
             found["ended_by_itself"] = indexing.poll() is not None
+        except KnownError:
+            if not indexing.poll():
+                raise
+            found = {"ended_by_itself": True}  # it failed at once, which is what is to be told
         finally:
             if indexing.poll() is None:
                 _stop(indexing)
@@ -111,7 +116,8 @@ def _stop(indexing: subprocess.Popen[str]) -> None:
     """The command with its workers: they may be in the middle of a film, and what they write is thrown away."""
     family = [*psutil.Process(indexing.pid).children(recursive=True), psutil.Process(indexing.pid)]
     for process in family:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(family, timeout=10)
 
 
