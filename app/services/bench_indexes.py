@@ -7,8 +7,10 @@ to every library before the next one is, so that what disturbs one disturbs all,
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,47 @@ from m2hf_core.progress import Progress
 from m2hf_core.search.bench_world import SEGMENT
 
 K, QUERIES = 200, 60
-GRAPHS_UP_TO = 200_000
-"""A graph over a million vectors takes two cores most of an hour to build, and three libraries build one."""
+BREADTHS = (2 * K, 8 * K, 32 * K)
+"""Of a graph's search: the usual one, and how much wider it would have to look for all of the K."""
+NARROWER_FROM, NARROWER = 200_000, 64
+"""From so many vectors every graph is built at this breadth; a million take two cores a quarter of an hour a graph."""
+BUILD_LIMIT_S = 1200.0
+"""A graph that is not finished after so many seconds of wall time is left out, and it is said how far it got."""
+PIECE = 8192
 
 Search = Callable[[FloatArray], npt.NDArray[np.int64]]
-Build = Callable[[FloatArray], Search]
+Searches = Mapping[int, Search]
+"""By breadth; 0 for what has none."""
+
+
+class _LeftOutError(Exception):
+    """What is not measured, and why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Build:
+    """What an index is made of: vectors [n, width], and how it is told how far it got."""
+
+    vectors: FloatArray
+    progress: Progress
+
+    @property
+    def breadth(self) -> int:
+        """At which a graph is built."""
+        return BUILD_WIDTH if len(self.vectors) < NARROWER_FROM else NARROWER
+
+    def pieces(self) -> Iterator[slice]:
+        """All rows, piece by piece, as long as there is time."""
+        n, ends = len(self.vectors), time.monotonic() + BUILD_LIMIT_S
+        for start in range(0, n, PIECE):
+            if time.monotonic() > ends:
+                raise _LeftOutError(f"after {BUILD_LIMIT_S:g} s its graph had {start:,} of {n:,} vectors")
+            piece = slice(start, min(start + PIECE, n))
+            yield piece
+            self.progress.advance(piece.stop - start)
+
+
+Builder = Callable[[_Build], Searches]
 
 
 def compare_indexes(vectors: FloatArray, seed: int, progress: Progress) -> dict[str, Any]:
@@ -37,15 +75,24 @@ def compare_indexes(vectors: FloatArray, seed: int, progress: Progress) -> dict[
     near = vectors[rng.integers(n, size=QUERIES)]
     queries = unit_rows(near + 1.5 * unit_rows(rng.standard_normal((QUERIES, width), dtype=np.float32)))
     k = min(K, n)
-    builders, absent = _rivals(n)
+    builders, absent = _rivals()
+    asked = _Build(vectors, progress)
     found: dict[str, Any] = {}
     searches: dict[str, Search] = {}
     for name, build in builders.items():
-        progress.start(f"build {name}")
+        progress.start(f"build {name}", n, "vectors")
         began, before = time.process_time(), _memory_mb()
-        searches[name] = build(vectors)
+        try:
+            by_breadth = build(asked)
+        except _LeftOutError as why:
+            absent[name] = str(why)
+            continue
         built_s, memory = time.process_time() - began, _memory_mb() - before
-        found[name] = {"build_s": round(built_s, 2), "memory_mb": round(memory)}
+        for breadth, search in by_breadth.items():
+            own = name if breadth in (0, BREADTHS[0]) else f"{name}, breadth {breadth}"
+            searches[own], found[own] = search, {"build_s": round(built_s, 2), "memory_mb": round(memory)}
+            if breadth:
+                found[own]["built_at_breadth"] = asked.breadth
     took: dict[str, list[float]] = {name: [] for name in searches}
     recall: dict[str, list[float]] = {name: [] for name in searches}
     progress.start("compare", QUERIES, "queries")
@@ -68,20 +115,19 @@ def compare_indexes(vectors: FloatArray, seed: int, progress: Progress) -> dict[
     return found | ({"not measured": absent} if absent else {})
 
 
-def _rivals(n: int) -> tuple[dict[str, Build], dict[str, str]]:
+def _rivals() -> tuple[dict[str, Builder], dict[str, str]]:
     """(what is measured, why the rest is not)."""
-    graph = f"a graph over {n:,} vectors takes too long to build" if n > GRAPHS_UP_TO else ""
     faiss = "" if importlib.util.find_spec("faiss") else "faiss-cpu is not installed"
     usearch = "" if importlib.util.find_spec("usearch") else "usearch is not installed"
     bytes_ = "" if quick_codes() else "this processor is no quicker with bytes"
-    every: list[tuple[str, Build, str]] = [
+    every: list[tuple[str, Builder, str]] = [
         ("numpy product", _numpy, ""),
         ("ours, exact", _exact, ""),
         ("ours, bytes", _coded, bytes_),
         ("faiss-cpu flat", _faiss_flat, faiss),
-        ("ours, HNSW", _hnsw, graph or ("" if available() else "hnswlib is not installed")),
-        ("faiss-cpu HNSW", _faiss_hnsw, graph or faiss),
-        ("usearch", _usearch, graph or usearch),
+        ("ours, HNSW", _hnsw, "" if available() else "hnswlib is not installed"),
+        ("faiss-cpu HNSW", _faiss_hnsw, faiss),
+        ("usearch", _usearch, usearch),
     ]
     builders = {name: build for name, build, why_not in every if not why_not}
     return builders, {name: why_not for name, _, why_not in every if why_not}
@@ -96,59 +142,88 @@ def _memory_mb() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
 
 
-def _numpy(vectors: FloatArray) -> Search:
-    k = min(K, len(vectors))
-    return lambda query: np.argpartition(-(vectors @ query), k - 1)[:k]
+def _numpy(asked: _Build) -> Searches:
+    vectors, k = asked.vectors, min(K, len(asked.vectors))
+    return {0: lambda query: np.argpartition(-(vectors @ query), k - 1)[:k]}
 
 
-def _exact(vectors: FloatArray) -> Search:
-    places = np.arange(len(vectors), dtype=np.int64)
-    index = MappedIndex(vectors.shape[1], places, [Part(vectors, places)])
-    return lambda query: index.search(query, K)[0]
+def _exact(asked: _Build) -> Searches:
+    places = np.arange(len(asked.vectors), dtype=np.int64)
+    index = MappedIndex(asked.vectors.shape[1], places, [Part(asked.vectors, places)])
+    return {0: lambda query: index.search(query, K)[0]}
 
 
-def _coded(vectors: FloatArray) -> Search:
+def _coded(asked: _Build) -> Searches:
     """In segments of the size that a library has."""
-    places = np.arange(len(vectors), dtype=np.int64)
-    pieces = [slice(start, start + SEGMENT) for start in range(0, len(vectors), SEGMENT)]
+    vectors, n = asked.vectors, len(asked.vectors)
+    places = np.arange(n, dtype=np.int64)
+    pieces = [slice(start, start + SEGMENT) for start in range(0, n, SEGMENT)]
     parts = [Part(vectors[own], places[own], CodedRows(*coded(vectors[own]))) for own in pieces]
     index = MappedIndex(vectors.shape[1], places, parts)
-    return lambda query: index.search(query, K)[0]
+    return {0: lambda query: index.search(query, K)[0]}
 
 
-def _hnsw(vectors: FloatArray) -> Search:
-    index = HnswIndex(vectors.shape[1], room=len(vectors))
-    index.add(np.arange(len(vectors), dtype=np.int64), vectors)
-    return lambda query: index.search(query, K)[0]
+def _hnsw(asked: _Build) -> Searches:
+    n, width = asked.vectors.shape
+    index = HnswIndex(width, room=n, build_breadth=asked.breadth)
+    for piece in asked.pieces():
+        index.add(np.arange(piece.start, piece.stop, dtype=np.int64), asked.vectors[piece])
+
+    def at(breadth: int) -> Search:
+        return lambda query: index.search(query, K, breadth=breadth)[0]
+
+    return {breadth: at(breadth) for breadth in BREADTHS}
 
 
-def _faiss_flat(vectors: FloatArray) -> Search:
+def _faiss_flat(asked: _Build) -> Searches:
     import faiss  # an extra for measuring only
 
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
-    return lambda query: np.asarray(index.search(query[None], K)[1][0], np.int64)
+    index = faiss.IndexFlatIP(asked.vectors.shape[1])
+    index.add(asked.vectors)
+    return {0: lambda query: np.asarray(index.search(query[None], K)[1][0], np.int64)}
 
 
-def _faiss_hnsw(vectors: FloatArray) -> Search:
+def _faiss_hnsw(asked: _Build) -> Searches:
     import faiss
 
-    index = faiss.IndexHNSWFlat(vectors.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = BUILD_WIDTH, 2 * K
-    index.add(vectors)
-    return lambda query: np.asarray(index.search(query[None], K)[1][0], np.int64)
+    index = faiss.IndexHNSWFlat(asked.vectors.shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = asked.breadth
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(os.cpu_count() or 1)  # as the other two build
+    try:
+        for piece in asked.pieces():
+            index.add(asked.vectors[piece])
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+    def at(breadth: int) -> Search:
+        def search(query: FloatArray) -> npt.NDArray[np.int64]:
+            index.hnsw.efSearch = breadth
+            return np.asarray(index.search(query[None], K)[1][0], np.int64)
+
+        return search
+
+    return {breadth: at(breadth) for breadth in BREADTHS}
 
 
-def _usearch(vectors: FloatArray) -> Search:
+def _usearch(asked: _Build) -> Searches:
     from usearch.index import Index  # an extra for measuring only
 
-    index = Index(
-        ndim=vectors.shape[1],
+    index: Any = Index(  # its stubs know no setters
+        ndim=asked.vectors.shape[1],
         metric="ip",
         dtype="f32",
         connectivity=LINKS,
-        expansion_add=BUILD_WIDTH,
-        expansion_search=2 * K,
+        expansion_add=asked.breadth,
     )
-    index.add(np.arange(len(vectors)), vectors)
-    return lambda query: np.asarray(index.search(query, K).keys, np.int64)
+    for piece in asked.pieces():
+        index.add(np.arange(piece.start, piece.stop), asked.vectors[piece])
+
+    def at(breadth: int) -> Search:
+        def search(query: FloatArray) -> npt.NDArray[np.int64]:
+            index.expansion_search = breadth
+            return np.asarray(index.search(query, K).keys, np.int64)
+
+        return search
+
+    return {breadth: at(breadth) for breadth in BREADTHS}

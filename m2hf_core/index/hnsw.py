@@ -30,11 +30,11 @@ def available() -> bool:
 class HnswIndex:
     """A `VectorIndex` that takes and forgets vectors. Memory: 4 bytes per number and about 140 per vector."""
 
-    def __init__(self, width: int, *, room: int = 1024) -> None:
+    def __init__(self, width: int, *, room: int = 1024, build_breadth: int = BUILD_WIDTH) -> None:
         self._lock = threading.Lock()
         self.width = width
         self._graph = _graph(width)
-        self._graph.init_index(max_elements=room, M=LINKS, ef_construction=BUILD_WIDTH, random_seed=1)
+        self._graph.init_index(max_elements=room, M=LINKS, ef_construction=build_breadth, random_seed=1)
         self._known: set[int] = set()
         self._alive: set[int] = set()
 
@@ -76,8 +76,11 @@ class HnswIndex:
                     self._graph.mark_deleted(clip_id)
                     self._alive.discard(clip_id)
 
-    def search(self, query: FloatArray, k: int) -> tuple[IdArray, FloatArray]:
-        """Up to k good ones, best first, ties by ascending id; now and then one of the k best is missed."""
+    def search(self, query: FloatArray, k: int, *, breadth: int | None = None) -> tuple[IdArray, FloatArray]:
+        """Up to k good ones, best first, ties by ascending id; now and then one of the k best is missed.
+
+        `breadth`: hnswlib's ef, at least k; the wider, the fewer are missed and the longer it takes.
+        """
         query = np.asarray(query, np.float32)
         if query.shape != (self.width,):
             raise ValueError(f"expected a query of width {self.width}, got shape {query.shape}")
@@ -85,7 +88,7 @@ class HnswIndex:
             k = min(max(k, 0), len(self._alive))
             if k == 0:
                 return np.empty(0, np.int64), np.empty(0, np.float32)
-            self._graph.set_ef(max(2 * k, 100))
+            self._graph.set_ef(max(2 * k, 100) if breadth is None else max(breadth, k))
             labels, distances = self._graph.knn_query(query[None], k=k, num_threads=1)
         ids, scores = labels[0].astype(np.int64), (1 - distances[0]).astype(np.float32)
         order = np.lexsort((ids, -scores))

@@ -63,18 +63,32 @@ def test_exact_rivals_find_everything() -> None:
     found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1, Progress())
     absent = found.pop("not measured", {})
     assert found.keys() | absent.keys() == {
-        "numpy product", "ours, exact", "ours, bytes", "faiss-cpu flat", "ours, HNSW", "faiss-cpu HNSW", "usearch",
+        "numpy product", "ours, exact", "ours, bytes", "faiss-cpu flat",
+        *(
+            f"{graph}{breadth}"
+            for graph in ("ours, HNSW", "faiss-cpu HNSW", "usearch")
+            for breadth in ("", ", breadth 1600", ", breadth 6400")
+            if graph not in absent or not breadth
+        ),
     }  # fmt: skip
     assert found["numpy product"]["recall_at_200"] == found["ours, exact"]["recall_at_200"] == 1.0
     assert all(figures["recall_at_200"] > 0.9 for figures in found.values())
 
 
 def test_what_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_indexes, "GRAPHS_UP_TO", 100)
     monkeypatch.setattr(bench_indexes.importlib.util, "find_spec", lambda name: None)
     found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1, Progress())
-    assert "too long to build" in found["not measured"]["ours, HNSW"]
+    assert found["not measured"]["ours, HNSW"] == "hnswlib is not installed"
     assert found["not measured"]["faiss-cpu flat"] == "faiss-cpu is not installed"
+
+
+def test_a_graph_that_takes_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hnswlib", reason="hnswlib is not installed")
+    monkeypatch.setattr(bench_indexes, "BUILD_LIMIT_S", -1.0)
+    found = compare_indexes(next(World.draw(400, 1).vectors(400)), 1, Progress())
+    assert "0 of 400 vectors" in found["not measured"]["ours, HNSW"]
+    assert found["numpy product"].keys() >= {"p50_ms"}
+    assert "ours, HNSW" not in found
 
 
 def test_a_large_gallery_is_measured_in_its_candidates_alone(
