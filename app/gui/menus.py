@@ -60,6 +60,7 @@ class Menus(QObject):
             ("Esc", self.tr("Clear the field")),
             (self.tr("Arrows"), self.tr("Through the moments")),
             (self.tr("Enter, Space"), self.tr("Play or pause")),
+            (self.tr("+ −"), self.tr("Unfold or fold what is probably not meant")),
             ("1 2 3 4", self.tr("Visual, audio, motion, speech on or off")),
             (", .", self.tr("A frame back, a frame on")),
         ]

@@ -1,13 +1,6 @@
-"""The results: cards in a grid or rows in a list, under section headings; every position is arithmetic.
-
-Qt's own list view has neither headings across the columns nor equal cards that fill the width, and it measures items
-one by one; here ten thousand results cost as much as ten, since only what is on screen is ever looked at.
-"""
+"""The results on screen: Qt's side of the places in `results_layout`, with pointer, keyboard and screen readers."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 from PySide6.QtCore import (
     QEvent,
@@ -21,6 +14,8 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
     QColor,
     QFocusEvent,
     QFontMetrics,
@@ -31,36 +26,27 @@ from PySide6.QtGui import (
     QRegion,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyleOptionViewItem, QWidget
 
-from app.gui.cards import PADDING, TEXT_HEIGHT, Cards
+from app.gui.cards import Cards
 from app.gui.records import counted
-from app.gui.results_model import ResultsModel, Section
+from app.gui.results_layout import FOLD, HEADING, MARGIN, Placed, ResultsLayout
+from app.gui.results_model import ResultsModel
 from app.gui.theme import BODY_PX, STEP, Theme, sized
 from app.gui.thumbnails import Thumbnails
 from m2hf_core.records import SearchHit
 
-MARGIN, GAP, HEADING, ROW_HEIGHT = 4 * STEP, 2 * STEP, 8 * STEP, 18 * STEP
-CARD_WIDTH = 220
-"""The least; cards share what is left of a row."""
 SCRUBS = 8
 """Pictures that hovering shows of one clip."""
 Index = QModelIndex | QPersistentModelIndex
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A section with where it begins, in pixels from the top of everything."""
+class ResultsView(QListView):
+    """`chosen` when a card becomes current, `opened` on Enter or a double click, `played` on Space.
 
-    section: Section
-    top: int
-    cards_top: int
-    bottom: int
-    folded: bool
-
-
-class ResultsView(QAbstractItemView):
-    """`chosen` when a card becomes current, `opened` on Enter or a double click, `played` on Space."""
+    A list view only for whoever does not see it: Qt tells screen readers of the items of its own views, and of no
+    other. Everything that a list view would measure, place or paint is answered here.
+    """
 
     chosen = Signal(object)
     opened = Signal(object)
@@ -73,14 +59,12 @@ class ResultsView(QAbstractItemView):
         self._theme, self._thumbnails = theme, thumbnails
         self.results = ResultsModel()
         self.cards = Cards(theme, thumbnails, self)
-        self._placed: list[Placed] = []
-        self._unfolded: bool | None = None
-        """Whether what is probably not wanted is shown. None, until somebody has said so: where it is all there is."""
-        self._columns, self._card_width, self._card_height = 1, CARD_WIDTH, 200
+        self.places = ResultsLayout()
         self.setModel(self.results)
         self.setItemDelegate(self.cards)
         self.setFrameShape(QAbstractItemView.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setDragEnabled(True)
@@ -110,84 +94,40 @@ class ResultsView(QAbstractItemView):
     def visible_rows(self) -> list[int]:
         """The rows that are on screen, so that tests and pictures need not guess."""
         screen = self.viewport().rect().translated(0, self.verticalOffset())
-        return [row for placed in self._placed for row, _ in self._rows_in(placed, screen)]
+        return [row for row, _ in self.places.rows_in(screen)]
 
-    # Geometry.
+    def unfold(self, on: bool) -> None:
+        """Show or hide what is probably not wanted."""
+        self.places.unfolded = on
+        self._arrange()
+
+    # Places.
 
     def _arrange(self) -> None:
-        width = self.viewport().width() - 2 * MARGIN
-        if self.list_form:
-            self._columns, self._card_width, self._card_height = 1, width, ROW_HEIGHT
-        else:
-            self._columns = max(1, (width + GAP) // (CARD_WIDTH + GAP))
-            self._card_width = max(80, (width - (self._columns - 1) * GAP) // self._columns)
-            picture = (self._card_width - 2 * PADDING) * 9 // 16
-            self._card_height = PADDING + picture + 6 + TEXT_HEIGHT
-        self._placed = []
-        y = 0
-        for section in self.results.sections:
-            alone = len(self.results.sections) == 1
-            shown = alone if self._unfolded is None else self._unfolded
-            folded = section.key == "probably not" and not shown
-            cards_top = y + (HEADING if section.key else STEP)
-            lines = 0 if folded else -(-section.count // self._columns)
-            bottom = cards_top + lines * (self._card_height + self._gap())
-            self._placed.append(Placed(section, y, cards_top, bottom, folded))
-            y = bottom + STEP
+        self.places.arrange(self.results.sections, self.viewport().width(), list_form=self.list_form)
         self.updateGeometries()
         self.viewport().update()
-
-    def _gap(self) -> int:
-        return 2 if self.list_form else GAP
-
-    def _content_height(self) -> int:
-        return self._placed[-1].bottom + MARGIN if self._placed else 0
-
-    def _card(self, placed: Placed, row: int) -> QRect:
-        """Where a card lies, in pixels from the top of everything."""
-        line, column = divmod(row - placed.section.first, self._columns)
-        return QRect(
-            MARGIN + column * (self._card_width + GAP),
-            placed.cards_top + line * (self._card_height + self._gap()),
-            self._card_width,
-            self._card_height,
-        )
-
-    def _section_of(self, row: int) -> Placed | None:
-        for placed in self._placed:
-            if placed.section.first <= row < placed.section.first + placed.section.count:
-                return placed
-        return None
-
-    def _rows_in(self, placed: Placed, area: QRect) -> Iterator[tuple[int, QRect]]:
-        """Rows of a section whose cards touch an area."""
-        if placed.folded or placed.bottom < area.top() or placed.cards_top > area.bottom():
-            return
-        step = self._card_height + self._gap()
-        first = max(0, (area.top() - placed.cards_top) // step) * self._columns
-        last = min(placed.section.count, ((area.bottom() - placed.cards_top) // step + 1) * self._columns)
-        for offset in range(first, last):
-            row = placed.section.first + offset
-            yield row, self._card(placed, row)
 
     def updateGeometries(self) -> None:  # noqa: N802
         bar = self.verticalScrollBar()
         bar.setPageStep(self.viewport().height())
-        bar.setSingleStep(max(20, self._card_height // 4))
-        bar.setRange(0, max(0, self._content_height() - self.viewport().height()))
-        super().updateGeometries()
+        bar.setSingleStep(max(20, self.places.card_height // 4))
+        bar.setRange(0, max(0, self.places.height - self.viewport().height()))
+        QAbstractItemView.updateGeometries(self)
+
+    def doItemsLayout(self) -> None:  # noqa: N802
+        QAbstractItemView.doItemsLayout(self)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
+        QAbstractItemView.resizeEvent(self, event)
         self._arrange()
 
-    # What QAbstractItemView asks for.
+    def scrollContentsBy(self, dx: int, dy: int) -> None:  # noqa: N802
+        self.viewport().update()
 
     def visualRect(self, index: Index) -> QRect:  # noqa: N802
-        placed = self._section_of(index.row()) if index.isValid() else None
-        if placed is None or placed.folded:
-            return QRect()
-        return self._card(placed, index.row()).translated(0, -self.verticalOffset())
+        area = self.places.card(index.row()) if index.isValid() else QRect()
+        return area if area.isNull() else area.translated(0, -self.verticalOffset())
 
     def scrollTo(  # noqa: N802
         self, index: Index, hint: QAbstractItemView.ScrollHint = QAbstractItemView.ScrollHint.EnsureVisible
@@ -196,20 +136,15 @@ class ResultsView(QAbstractItemView):
         if area.isNull():
             return
         bar, height = self.verticalScrollBar(), self.viewport().height()
-        placed = self._section_of(index.row())
-        above = HEADING if placed is not None and index.row() - placed.section.first < self._columns else STEP
+        above = self.places.top_of(index.row())
         if area.top() < above:
             bar.setValue(bar.value() + area.top() - above)
         elif area.bottom() > height:
             bar.setValue(bar.value() + area.bottom() - height + STEP)
 
     def indexAt(self, point: QPoint) -> QModelIndex:  # noqa: N802
-        place = point + QPoint(0, self.verticalOffset())
-        for placed in self._placed:
-            for row, area in self._rows_in(placed, QRect(place, place)):
-                if area.contains(place):
-                    return self.results.index(row)
-        return QModelIndex()
+        row = self.places.row_at(point + QPoint(0, self.verticalOffset()))
+        return QModelIndex() if row is None else self.results.index(row)
 
     def horizontalOffset(self) -> int:  # noqa: N802
         return 0
@@ -218,8 +153,7 @@ class ResultsView(QAbstractItemView):
         return self.verticalScrollBar().value()
 
     def isIndexHidden(self, index: Index) -> bool:  # noqa: N802
-        placed = self._section_of(index.row())
-        return placed is None or placed.folded
+        return self.places.card(index.row()).isNull()
 
     def moveCursor(  # noqa: N802
         self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
@@ -228,8 +162,8 @@ class ResultsView(QAbstractItemView):
         if row < 0:
             return self.results.index(0) if self.results.rowCount() else QModelIndex()
         Action = QAbstractItemView.CursorAction
-        page = max(1, self.viewport().height() // (self._card_height + self._gap()))
-        last = self._last_shown()
+        page = self.places.page(self.viewport().height())
+        last = self.places.last_shown()
         if action in (Action.MoveLeft, Action.MovePrevious):
             target = row - 1
         elif action in (Action.MoveRight, Action.MoveNext):
@@ -241,51 +175,18 @@ class ResultsView(QAbstractItemView):
         else:
             lines = page if action in (Action.MovePageUp, Action.MovePageDown) else 1
             down = action in (Action.MoveDown, Action.MovePageDown)
-            target = self._vertically(row, lines if down else -lines)
+            target = self.places.vertically(row, lines if down else -lines)
         return self.results.index(max(0, min(last, target)))
-
-    def _last_shown(self) -> int:
-        shown = [placed.section for placed in self._placed if not placed.folded]
-        return shown[-1].first + shown[-1].count - 1 if shown else -1
-
-    def _vertically(self, row: int, lines: int) -> int:
-        """The row in the same column some lines on, across headings."""
-        placed = self._section_of(row)
-        if placed is None:
-            return row
-        column = (row - placed.section.first) % self._columns
-        for _ in range(abs(lines)):
-            section = placed.section
-            here = (row - section.first) // self._columns
-            if lines > 0:
-                target = section.first + (here + 1) * self._columns
-                if target >= section.first + section.count:
-                    following = self._section_of(section.first + section.count)
-                    if following is None or following.folded:
-                        return self._last_shown()
-                    placed, target = following, following.section.first
-                row = min(target + column, placed.section.first + placed.section.count - 1)
-            elif here > 0:
-                row = section.first + (here - 1) * self._columns + column
-            else:
-                before = self._section_of(section.first - 1)
-                if before is None:
-                    return column if column < section.count else row
-                placed = before
-                start = (before.section.count - 1) // self._columns * self._columns
-                row = before.section.first + min(start + column, before.section.count - 1)
-        return row
 
     def setSelection(  # noqa: N802
         self, rect: QRect, command: QItemSelectionModel.SelectionFlag
     ) -> None:
         area = rect.normalized().translated(0, self.verticalOffset())
         chosen = QItemSelection()
-        for placed in self._placed:
-            for row, card in self._rows_in(placed, area):
-                if card.intersects(area):
-                    index = self.results.index(row)
-                    chosen.select(index, index)
+        for row, card in self.places.rows_in(area):
+            if card.intersects(area):
+                index = self.results.index(row)
+                chosen.select(index, index)
         self.selectionModel().select(chosen, command)
 
     def visualRegionForSelection(self, selection: QItemSelection) -> QRegion:  # noqa: N802
@@ -294,7 +195,7 @@ class ResultsView(QAbstractItemView):
             region += QRegion(self.visualRect(index))
         return region
 
-    # Events.
+    # Painting.
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self.viewport())
@@ -304,25 +205,22 @@ class ResultsView(QAbstractItemView):
         option = QStyleOptionViewItem()
         self.initViewItemOption(option)
         selection = self.selectionModel()
-        for placed in self._placed:
+        for placed in self.places.placed:
             if placed.section.key:
                 self._heading(painter, placed)
-            for row, area in self._rows_in(placed, screen):
-                index = self.results.index(row)
-                option.rect = area
-                option.state = (
-                    QStyle.StateFlag.State_Selected
-                    if selection.isSelected(index)
-                    else QStyle.StateFlag.State_Enabled
-                )
-                self.cards.paint(painter, option, index)
+        for row, area in self.places.rows_in(screen):
+            index = self.results.index(row)
+            option.rect = area
+            chosen = selection.isSelected(index)
+            option.state = QStyle.StateFlag.State_Selected if chosen else QStyle.StateFlag.State_Enabled
+            self.cards.paint(painter, option, index)
         painter.end()
 
     def _heading(self, painter: QPainter, placed: Placed) -> None:
         colours = self._theme.colours
         width = self.viewport().width()
         area = QRect(MARGIN, placed.top, width - 2 * MARGIN, HEADING)
-        quiet = placed.section.key == "probably not"
+        quiet = placed.section.key == FOLD
         font = sized(self.font(), BODY_PX, bold=not quiet)
         painter.setFont(font)
         painter.setPen(QColor(colours.muted if quiet else colours.text))
@@ -340,22 +238,23 @@ class ResultsView(QAbstractItemView):
         painter.drawLine(left, area.center().y(), right, area.center().y())
 
     def _title(self, placed: Placed) -> str:
-        if placed.section.key == "probably not":
+        if placed.section.key == FOLD:
             sign = "▸" if placed.folded else "▾"
-            if len(self._placed) == 1:
+            if len(self.places.placed) == 1:
                 return f"{sign} " + self.tr("Probably not in your library. The nearest moments")
             return f"{sign} " + self.tr("Probably not in your library")
         return {"likely": self.tr("Likely"), "maybe": self.tr("Maybe")}.get(
             placed.section.key, self.tr("More")
         )
 
+    # Pointer, keyboard, screen readers.
+
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         place = event.position().toPoint() + QPoint(0, self.verticalOffset())
-        for placed in self._placed:
-            if placed.section.key == "probably not" and placed.top <= place.y() < placed.cards_top:
-                self._unfolded = placed.folded
-                self._arrange()
-                return
+        fold = self.places.fold
+        if fold is not None and fold.top <= place.y() < fold.cards_top:
+            self.unfold(fold.folded)
+            return
         super().mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
@@ -372,31 +271,44 @@ class ResultsView(QAbstractItemView):
             self.cards.scrubbed = scrubbed
             self.viewport().update()
 
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        self.cards.scrubbed = None
+        self.viewport().update()
+        super().leaveEvent(event)
+
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         """Qt makes the first card current but does not select it; here both are one."""
         super().focusInEvent(event)
         current = self.currentIndex()
         if current.isValid() and not self.selectionModel().hasSelection():
             self.selectionModel().select(current, QItemSelectionModel.SelectionFlag.Select)
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self.cards.scrubbed = None
-        self.viewport().update()
-        super().leaveEvent(event)
+        self._tell_screen_reader(current)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if event.key() == Qt.Key.Key_Space:
+        key = event.key()
+        if key == Qt.Key.Key_Space:
             self.played.emit()
-            return
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             if (hit := self.current_hit()) is not None:
                 self.opened.emit(hit)
-            return
-        super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Minus):
+            self.unfold(key == Qt.Key.Key_Plus)
+        else:
+            super().keyPressEvent(event)
 
     def keyboardSearch(self, search: str) -> None:  # noqa: N802
         """Single letters are commands here, not a search for a title."""
 
     def currentChanged(self, current: Index, previous: Index) -> None:  # noqa: N802
-        super().currentChanged(current, previous)
+        QAbstractItemView.currentChanged(self, current, previous)
+        self._tell_screen_reader(current)
         self.chosen.emit(self.results.hit(current.row()))
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:  # noqa: N802
+        QAbstractItemView.selectionChanged(self, selected, deselected)
+
+    def _tell_screen_reader(self, current: Index) -> None:
+        if QAccessible.isActive() and current.isValid() and self.hasFocus():
+            event = QAccessibleEvent(self, QAccessible.Event.Focus)
+            event.setChild(current.row())
+            QAccessible.updateAccessibility(event)

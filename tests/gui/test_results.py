@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import QApplication
 
 from app.gui.records import Moment
@@ -42,8 +42,7 @@ def test_the_chosen_moment_stays_chosen_when_it_moves(
 def test_only_visible_cards_ask_for_pictures(window, bridge, answer, type_query) -> None:
     bridge.answer = lambda text: answer(text, hits=10_000)
     type_query()
-    window.results._unfolded = True
-    window.results._arrange()
+    window.results.unfold(True)
     window.results.viewport().repaint()
     QApplication.processEvents()
     assert 0 < len(bridge.pictures_asked) < 60
@@ -107,3 +106,24 @@ def test_hovering_scrubs_through_the_clip(window, qtbot, bridge, type_query) -> 
         qtbot.waitUntil(lambda: window.results.cards.scrubbed is not None)
         asked.append(window.results.cards.scrubbed[1])
     assert 0 <= asked[0] < asked[1] <= 9
+
+
+def test_a_screen_reader_is_told_of_the_moments_and_where_they_are(window, type_query) -> None:
+    type_query()
+    view = window.results
+    told = QAccessible.queryAccessibleInterface(view)
+    assert told.childCount() == view.results.rowCount()
+    card = told.child(1)
+    assert card.text(QAccessible.Text.Name).startswith("clip 1, 0:03 – 0:12")
+    area = view.visualRect(view.results.index(1))
+    assert card.rect() == area.translated(view.viewport().mapToGlobal(QPoint(0, 0)))
+
+
+def test_the_fold_opens_and_closes_by_keys(window, qtbot, type_query) -> None:
+    type_query()
+    view = window.results
+    unlikely = view.results.index(20)
+    qtbot.keyClick(view, KEY.Key_Plus)
+    assert not view.isIndexHidden(unlikely)
+    qtbot.keyClick(view, KEY.Key_Minus)
+    assert view.isIndexHidden(unlikely)
