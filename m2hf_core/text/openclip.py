@@ -26,7 +26,8 @@ from torch.overrides import TorchFunctionMode
 from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.files import digest_of, extractor_fingerprint, require
 from m2hf_core.hub.manifest import Preset
-from m2hf_core.text.tokenizers import BpeTokenizer, JsonTokenizer, Tokenizer
+from m2hf_core.text.descriptions import architecture_config, read_description
+from m2hf_core.text.tokenizers import Tokenizer, tokenizer_for
 
 PREPROCESSING_VERSION = 1
 """Raised whenever the same weights would give other frame features than before."""
@@ -75,29 +76,12 @@ def describe(architecture: str, pretrained: str | None = None) -> dict[str, Any]
     """
     import open_clip
 
-    config = open_clip.get_model_config(architecture)
-    if config is None:
-        raise ValueError(f"open_clip knows no architecture called {architecture}")
+    config = architecture_config(architecture)
     known = open_clip.get_pretrained_cfg(architecture, pretrained) if pretrained else {}
     if pretrained and not known:
         raise ValueError(f"open_clip knows no weights {pretrained} for {architecture}")
     wanted = ("mean", "std", "interpolation", "resize_mode")
     return {"model_cfg": config, "preprocess_cfg": {key: known[key] for key in wanted if key in known}}
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """Read an `open_clip_config.json`; a merges file that it names is looked for beside it."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        description = raw if "model_cfg" in raw else {"model_cfg": raw, "preprocess_cfg": {}}
-        options = description["model_cfg"]["text_cfg"].get("tokenizer_kwargs") or {}
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadModelFile(
-            f"{path.name} does not describe a model.", "Bring the file again.", detail=repr(error)
-        ) from error
-    if "bpe_path" in options:
-        options["bpe_path"] = str(path.parent / options["bpe_path"])
-    return dict(description)
 
 
 def build_from(
@@ -111,7 +95,7 @@ def build_from(
     Raises `BadModelFile`.
     """
     config = deepcopy(dict(description["model_cfg"]))
-    with _WithoutRandomNumbers():
+    with WithoutRandomNumbers():
         model, preprocess = _create({**description, "model_cfg": config})
     _load(model, weights)
     model.eval()
@@ -119,7 +103,7 @@ def build_from(
     return LoadedClip(
         model=model,
         preprocess=preprocess,
-        tokenizer=_tokenizer(config["text_cfg"], tokenizer),
+        tokenizer=tokenizer_for(config["text_cfg"], tokenizer),
         config=config,
         fingerprint=extractor_fingerprint("clip", name, digest_of(weights), PREPROCESSING_VERSION),
         logit_scale=min(100.0, math.exp(float(logit_scale.detach()))),
@@ -151,11 +135,16 @@ def _load(model: nn.Module, weights: Path) -> None:
     except pickle.UnpicklingError as error:
         raise _holds_code(weights, str(error)) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, ValueError, StopIteration) as error:
-        raise BadModelFile(
-            f"{weights.name} does not hold the weights that this preset needs.",
-            "Check it with `m2hf-app models verify`, then prepare or bring it again.",
-            detail=str(error),
-        ) from error
+        raise does_not_fit(weights, str(error)) from error
+
+
+def does_not_fit(weights: Path, detail: str) -> BadModelFile:
+    """For a file of other weights, or of none."""
+    return BadModelFile(
+        f"{weights.name} does not hold the weights that this preset needs.",
+        "Check it with `m2hf-app models verify`, then prepare or bring it again.",
+        detail=detail,
+    )
 
 
 def _is_script(weights: Path) -> bool:
@@ -174,17 +163,7 @@ def _holds_code(weights: Path, detail: str) -> BadModelFile:
     )
 
 
-def _tokenizer(text_config: Mapping[str, Any], path: Path | None) -> Tokenizer:
-    options = dict(text_config.get("tokenizer_kwargs") or {})
-    length = int(text_config.get("context_length", 77))
-    if text_config.get("hf_tokenizer_name"):
-        if path is None:
-            raise ValueError("this family needs its tokenizer.json")
-        return JsonTokenizer(path, length, clean=options.get("clean", "whitespace"))
-    return BpeTokenizer(length, options.get("bpe_path"))
-
-
-class _WithoutRandomNumbers(TorchFunctionMode):
+class WithoutRandomNumbers(TorchFunctionMode):
     """Leaves parameters as they were allocated: drawing them takes seconds, and every one is loaded right after."""
 
     drawing = frozenset({"normal_", "uniform_", "trunc_normal_", "erfinv_"})

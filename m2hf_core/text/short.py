@@ -11,16 +11,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock
 from torch import nn
+
+from m2hf_core.text.network import Block
 
 FEW = 24
 """Positions up to which this pays."""
 
 
 def walkable(blocks: Iterable[nn.Module]) -> bool:
-    """Whether these are open_clip's plain blocks in float32 on the processor, which `walk` knows."""
-    return all(type(block) is ResidualAttentionBlock and _plain(block.attn) for block in blocks)
+    """Whether these compute in float32 on the processor, where `walk` is the quicker way."""
+    return all(isinstance(block, Block) and _plain(block.attn) for block in blocks)
 
 
 def _plain(attention: Any) -> bool:
@@ -31,7 +32,7 @@ def _plain(attention: Any) -> bool:
 def walk(blocks: Iterable[nn.Module], x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """What the blocks make of one text, float32 [T, d]; `mask` is added to the attention, [T, T]."""
     for block in blocks:
-        assert isinstance(block, ResidualAttentionBlock)
+        assert isinstance(block, Block)
         x = x + block.ls_1(_attend(block.attn, block.ln_1(x), mask))
         hidden = block.mlp.gelu(_product(block.ln_2(x), block.mlp.c_fc.weight, block.mlp.c_fc.bias))
         x = x + block.ls_2(_product(hidden, block.mlp.c_proj.weight, block.mlp.c_proj.bias))

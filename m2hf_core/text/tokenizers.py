@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 import torch
 
 from m2hf_core.errors import BadModelFile
+from m2hf_core.text.descriptions import package_folder
 
 WORDS_REMEMBERED = 20_000
 """Words whose byte pairs are kept: captions repeat few words, and finding the pairs is a third of encoding them."""
@@ -48,10 +52,11 @@ class BpeTokenizer:
     has_start = True
 
     def __init__(self, context_length: int, merges: str | None = None) -> None:
-        from open_clip.tokenizer import SimpleTokenizer, default_bpe
-
+        byte_pairs = _open_clip_tokenizers()
         try:
-            self._bpe = SimpleTokenizer(merges or default_bpe(), context_length=context_length)
+            self._bpe = byte_pairs.SimpleTokenizer(
+                merges or byte_pairs.default_bpe(), context_length=context_length
+            )
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise BadModelFile(
                 "The model's list of byte pairs cannot be read.",
@@ -88,7 +93,6 @@ class JsonTokenizer:
 
     def __init__(self, path: Path, context_length: int, clean: str = "whitespace") -> None:
         import tokenizers
-        from open_clip.tokenizer import get_clean_fn
 
         try:
             # The library raises plain `Exception` for a file that it cannot read.
@@ -102,7 +106,8 @@ class JsonTokenizer:
         end = self._tokenizer.token_to_id("<eos>")
         if end is None:
             raise BadModelFile(f"{path.name} has no end mark.", "It belongs to another family of networks.")
-        self._end, self._clean, self.context_length = int(end), get_clean_fn(clean), context_length
+        self._end, self.context_length = int(end), context_length
+        self._clean: Callable[[str], str] = _open_clip_tokenizers().get_clean_fn(clean)
 
     def pieces(self, text: str) -> Pieces:
         cleaned = self._clean(text)
@@ -113,6 +118,32 @@ class JsonTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         return pad([self.pieces(text) for text in texts], self.context_length)
+
+
+def tokenizer_for(text_config: Mapping[str, Any], path: Path | None) -> Tokenizer:
+    """The tokenizer that a text half was trained with. `path`: a `tokenizer.json`, for the families that need one."""
+    options = dict(text_config.get("tokenizer_kwargs") or {})
+    length = int(text_config.get("context_length", 77))
+    if text_config.get("hf_tokenizer_name"):
+        if path is None:
+            raise ValueError("this family needs its tokenizer.json")
+        return JsonTokenizer(path, length, clean=options.get("clean", "whitespace"))
+    return BpeTokenizer(length, options.get("bpe_path"))
+
+
+@cache
+def _open_clip_tokenizers() -> ModuleType:
+    """open_clip's module of tokenizers by itself: its package loads torchvision and timm first, for 2 s."""
+    name, folder = "open_clip.tokenizer", str(package_folder())
+    if name in sys.modules:
+        return sys.modules[name]
+    found = (finder.find_spec(name, [folder], None) for finder in sys.meta_path)
+    spec = next((one for one in found if one is not None and one.loader is not None), None)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{name} is not installed", name=name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pad(rows: Sequence[Pieces], length: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Queries and captions to token features: the text half of a preset, kept without its image half.
+"""Queries and captions to token features, by the text half of a preset.
 
 Weighted token-wise interaction (M2HF, Eq. 1) needs the projected feature of every position, which open_clip
 does not give; so this walks the tower's own modules and applies the final norm and projection everywhere.
@@ -19,12 +19,9 @@ from torch import nn
 from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.manifest import Preset
 from m2hf_core.model.checkpoint import load_text, read_info
-from m2hf_core.text.openclip import LoadedClip, build_open_clip
+from m2hf_core.text.half import NOT_TEXT, PREFIX, LoadedText, build_text
 from m2hf_core.text.short import FEW, walk, walkable
 from m2hf_core.text.tokenizers import Pieces, pad
-
-NOT_TEXT = ("visual.", "logit_scale", "logit_bias")
-"""What of a contrastive model's state has nothing to do with encoding a text."""
 
 REMEMBERED_TEXTS = 512
 """At most 512 x 77 x 1024 floats = 161 MB for uncut towers; a causal one's queries take a tenth of that."""
@@ -54,11 +51,8 @@ class TextFeatures:
 class TextTower:
     """Encodes texts; safe to call from several threads, remembers the latest texts."""
 
-    def __init__(self, loaded: LoadedClip, *, bfloat16: bool = False, taught_by: str = "") -> None:
-        """Keeps only the text modules of `loaded`: drop your own reference and the image half leaves memory.
-
-        The modules are shared, not copied: with `bfloat16` those of `loaded` change too.
-        """
+    def __init__(self, loaded: LoadedText, *, bfloat16: bool = False, taught_by: str = "") -> None:
+        """The modules of `loaded` are shared, not copied: with `bfloat16` they change too."""
         self.fingerprint = loaded.fingerprint
         """Of the space that texts and frames meet in."""
         self.taught_by = taught_by
@@ -66,7 +60,7 @@ class TextTower:
         self.logit_scale = loaded.logit_scale
         self.width = loaded.width
         self.tokenizer = loaded.tokenizer
-        self._tower = TowerModules(loaded.model, loaded.config["text_cfg"])
+        self._tower = TowerModules(loaded.network, loaded.config)
         self.causal = self._tower.causal
         """Whether a text may be cut after its end mark."""
         if bfloat16:
@@ -110,27 +104,25 @@ class TextTower:
 
 
 def open_text_tower(preset: Preset, *, bfloat16: bool = False, scorer: Path | None = None) -> TextTower:
-    """The tower of a preset, its image half dropped. Raises `ModelsMissing` or `BadModelFile`.
+    """The tower of a preset. Raises `ModelsMissing` or `BadModelFile`.
 
     `scorer`: a scorer file; if training taught it a text tower of its own, texts go through that one. `bfloat16` halves
     memory and time on processors that have it; cosines differ in the third decimal.
     """
-    loaded, taught_by = build_open_clip(preset), ""
+    loaded, taught_by = build_text(preset), ""
     if scorer is not None and (info := read_info(scorer)).own_text:
         _teach(loaded, load_text(scorer), scorer)
         taught_by = info.scorer_id
     return TextTower(loaded, bfloat16=bfloat16, taught_by=taught_by)
 
 
-def _teach(loaded: LoadedClip, taught: Mapping[str, torch.Tensor], scorer: Path) -> None:
-    """Put a taught text tower in the place of the published one; the image half must be all that it lacks."""
+def _teach(loaded: LoadedText, taught: Mapping[str, torch.Tensor], scorer: Path) -> None:
+    """Put a taught text tower in the place of the published one; it must be whole and of the same shape."""
+    named = {name.removeprefix(PREFIX): tensor for name, tensor in taught.items()}
     try:
-        found = loaded.model.load_state_dict(taught, strict=False)
-    except RuntimeError as error:  # another shape
+        loaded.network.load_state_dict(named)
+    except RuntimeError as error:
         raise _not_its_own(scorer, str(error)) from error
-    lacking = [name for name in found.missing_keys if not name.startswith(NOT_TEXT)]
-    if lacking or found.unexpected_keys:
-        raise _not_its_own(scorer, f"lacks {lacking}, unknown {found.unexpected_keys}")
 
 
 def text_state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -147,9 +139,9 @@ def _not_its_own(scorer: Path, detail: str) -> BadModelFile:
 
 
 class TowerModules(nn.Module):
-    """The text half of an open_clip model as one differentiable module: ids -> features of every position."""
+    """A text half (ours or an open_clip model's) as one differentiable module: ids -> features of every position."""
 
-    def __init__(self, model: nn.Module, text_config: dict[str, Any]) -> None:
+    def __init__(self, model: nn.Module, text_config: Mapping[str, Any]) -> None:
         super().__init__()
         unsupported = ("hf_model_name", "embed_cls", "use_pad_mask")
         if any(text_config.get(key) for key in unsupported):

@@ -13,7 +13,9 @@ from m2hf_core.features.tiny import TinyAudioExtractor, TinyMotionExtractor
 from m2hf_core.synthetic.captions import Caption, visual_caption
 from m2hf_core.synthetic.picture import frames
 from m2hf_core.synthetic.specs import ClipSpec, Split, draw_specs
-from m2hf_core.text.openclip import build_from, read_description
+from m2hf_core.text.descriptions import read_description
+from m2hf_core.text.half import build_text_from
+from m2hf_core.text.openclip import build_from
 from m2hf_core.text.tower import TextTower
 from m2hf_core.training.demo_clip import CONFIG_NAME, WEIGHTS_NAME
 from m2hf_core.training.demo_data import (
@@ -37,8 +39,9 @@ def clip_report(folder: Path, split: Split, galleries: int, seed: int) -> dict[s
 
     A caption may be true of several clips of its gallery; `ceiling` is what somebody who sees everything reaches.
     """
-    loaded = build_from(read_description(folder / CONFIG_NAME), folder / WEIGHTS_NAME, name="demo")
-    text, image = TextTower(loaded), ImageTower(loaded)
+    description, weights = read_description(folder / CONFIG_NAME), folder / WEIGHTS_NAME
+    text = TextTower(build_text_from(description["model_cfg"], weights, name="demo"))
+    image = ImageTower(build_from(description, weights, name="demo"))
     specs = draw_specs(split, galleries * GALLERY, seed)
     clips = np.concatenate([pooled_frames(image, spec) for spec in specs])
     written = [telling_caption(spec) for spec in specs]

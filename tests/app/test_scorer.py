@@ -29,7 +29,8 @@ from m2hf_core.records import Feature, Line, Transcript
 from m2hf_core.store import captions, clips, features, files, folders, pins, transcripts
 from m2hf_core.synthetic import draw_specs, visual_caption
 from m2hf_core.text import load_nouns
-from m2hf_core.text.openclip import LoadedClip, build_open_clip
+from m2hf_core.text.half import LoadedText, build_text
+from m2hf_core.text.openclip import build_open_clip
 from m2hf_core.text.tower import open_text_tower, text_state
 from m2hf_core.training.data.prepared import open_prepared
 
@@ -157,14 +158,14 @@ def test_a_scorer_brings_the_words_that_it_was_trained_with(
     assert run("scorer", "use", scorer_id, "--force", "--data-dir", data).code == 0
     built: list[str] = []
 
-    def counted(preset: Preset) -> LoadedClip:
+    def counted(preset: Preset) -> LoadedText:
         built.append(preset.id)
-        return build_open_clip(preset)
+        return build_text(preset)
 
-    monkeypatch.setattr("m2hf_core.text.tower.build_open_clip", counted)
+    monkeypatch.setattr("m2hf_core.text.tower.build_text", counted)
     with open_library(data) as library:
         eyes = open_eyes(library, None, None)
-        assert built == ["demo"], "the picture model is loaded once, not once more for the taught words"
+        assert built == ["demo"], "the words are read once, not once more for the taught ones"
         assert eyes.own is not None
         assert eyes.own.tower.taught_by == scorer_id
         assert open_eyes(library, eyes, None).own.tower is eyes.own.tower  # type: ignore[union-attr]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from m2hf_core.text.half import LoadedText, build_text_from
 from m2hf_core.text.openclip import LoadedClip, build_from, describe
 from m2hf_core.text.openclip import _create as create_empty
 
@@ -25,6 +27,14 @@ def shrink(architecture: str, pretrained: str, **text: Any) -> dict[str, Any]:
     config["vision_cfg"] = dict(SMALL_VISION)
     config["text_cfg"] |= {"width": 32, "heads": 4, "layers": 2, **text}
     return description
+
+
+class Files(NamedTuple):
+    """What a preset names."""
+
+    description: dict[str, Any]
+    weights: Path
+    tokenizer: Path | None
 
 
 FAMILIES = {
@@ -52,12 +62,12 @@ def description_of() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def build_small(
+def files_of(
     tmp_path_factory: pytest.TempPathFactory, description_of: Callable[[str], dict[str, Any]]
-) -> Callable[[str], LoadedClip]:
-    """Write random weights of a family as safetensors, then build from that file as the program does."""
+) -> Callable[[str], Files]:
+    """Random weights of a family, always the same, written as safetensors."""
 
-    def build(name: str) -> LoadedClip:
+    def write(name: str) -> Files:
         folder = tmp_path_factory.mktemp(name)
         torch.manual_seed(7)
         description = description_of(name)
@@ -67,7 +77,31 @@ def build_small(
                 torch.nn.init.normal_(parameter, std=0.2)
         save_file(model.state_dict(), folder / "weights.safetensors")
         tokenizer = _write_tokenizer(folder) if name == "siglip2" else None
-        return build_from(description, folder / "weights.safetensors", name=name, tokenizer=tokenizer)
+        return Files(description, folder / "weights.safetensors", tokenizer)
+
+    return cache(write)
+
+
+@pytest.fixture(scope="session")
+def build_small(files_of: Callable[[str], Files]) -> Callable[[str], LoadedClip]:
+    """A family's whole model, as the program builds it, by open_clip."""
+
+    def build(name: str) -> LoadedClip:
+        files = files_of(name)
+        return build_from(files.description, files.weights, name=name, tokenizer=files.tokenizer)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_words(files_of: Callable[[str], Files]) -> Callable[[str], LoadedText]:
+    """The text half alone, from the same file."""
+
+    def build(name: str) -> LoadedText:
+        files = files_of(name)
+        return build_text_from(
+            files.description["model_cfg"], files.weights, name=name, tokenizer=files.tokenizer
+        )
 
     return build
 

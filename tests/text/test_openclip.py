@@ -19,7 +19,9 @@ from safetensors.torch import save_file
 
 from m2hf_core.errors import BadModelFile, ModelsMissing
 from m2hf_core.hub.manifest import get_preset, load_manifest
-from m2hf_core.text.openclip import LoadedClip, build_from, build_open_clip, describe, read_description
+from m2hf_core.text.descriptions import architecture_config, read_description
+from m2hf_core.text.half import build_text, build_text_from
+from m2hf_core.text.openclip import LoadedClip, build_from, build_open_clip, describe
 from m2hf_core.text.openclip import _create as create_empty
 from m2hf_core.text.tower import TextTower
 
@@ -33,6 +35,14 @@ def test_every_preset_names_what_open_clip_knows() -> None:
             described = describe(preset.architecture, preset.pretrained)
             assert described["preprocess_cfg"]["resize_mode"] in ("shortest", "squash")
             assert bool(described["model_cfg"]["text_cfg"].get("hf_tokenizer_name")) == bool(preset.tokenizer)
+
+
+def test_descriptions_are_read_as_open_clip_reads_them() -> None:
+    for name in {preset.architecture for preset in load_manifest().presets.values()} - {None}:
+        assert name is not None
+        assert architecture_config(name) == open_clip.get_model_config(name)
+    with pytest.raises(ValueError, match="no architecture called nonsense"):
+        architecture_config("nonsense")
 
 
 def test_paper_presets_use_quick_gelu() -> None:
@@ -112,7 +122,8 @@ def test_real_architecture_loads_its_published_layout(tmp_path: Path) -> None:
     assert torch.equal(loaded.model.state_dict()["ln_final.weight"], source.state_dict()["ln_final.weight"])
     with torch.inference_mode():
         expected = loaded.model.encode_text(ids)
-    found = TextTower(loaded).encode(["a dog runs"]).pooled_vector
+    words = build_text_from(architecture_config("ViT-B-32-256"), tmp_path / "w.safetensors", name="fast")
+    found = TextTower(words).encode(["a dog runs"]).pooled_vector
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
@@ -180,6 +191,8 @@ def test_missing_weights_name_both_ways_out(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr("m2hf_core.hub.files._in_hub_cache", lambda _: None)
     with pytest.raises(ModelsMissing, match=r"models prepare fast.*models import"):
         build_open_clip(get_preset("fast"))
+    with pytest.raises(ModelsMissing, match=r"models prepare fast.*models import"):
+        build_text(get_preset("fast"))
 
 
 def test_building_touches_neither_network_nor_root_logger(

@@ -21,7 +21,9 @@ from m2hf_core.features.clip import ImageTower
 from m2hf_core.features.tiny import TinyAudioExtractor, TinyMotionExtractor
 from m2hf_core.hub.manifest import get_preset
 from m2hf_core.synthetic import captions, draw_specs, frames
-from m2hf_core.text.openclip import build_from, read_description
+from m2hf_core.text.descriptions import read_description
+from m2hf_core.text.half import build_text_from
+from m2hf_core.text.openclip import build_from
 from m2hf_core.text.tower import TextTower
 from m2hf_core.training import demo_readme
 from m2hf_core.training.demo_clip import MERGES_NAME, ClipRecipe, train_clip
@@ -76,8 +78,9 @@ def test_losses_fall(tiny_run: Path) -> None:
 
 
 def test_written_files_load(tiny_run: Path) -> None:
-    loaded = build_from(read_description(tiny_run / "clip.json"), tiny_run / "clip.safetensors", name="tiny")
-    image, text = ImageTower(loaded), TextTower(loaded)
+    description, weights = read_description(tiny_run / "clip.json"), tiny_run / "clip.safetensors"
+    image = ImageTower(build_from(description, weights, name="tiny"))
+    text = TextTower(build_text_from(description["model_cfg"], weights, name="tiny"))
     spec = draw_specs("train", 1, 0)[0]
     assert image.encode(frames(spec, [0.5], size=64)).shape == (1, 32)
     assert text.encode([captions(spec)[0].text]).pooled_vector.shape == (1, 32)

@@ -19,7 +19,9 @@ from m2hf_core.errors import KnownError
 from m2hf_core.hub.manifest import get_preset
 from m2hf_core.model.checkpoint import load_scorer
 from m2hf_core.progress import Progress
-from m2hf_core.text.openclip import LoadedClip, build_from, build_open_clip, read_description
+from m2hf_core.text.descriptions import read_description
+from m2hf_core.text.half import LoadedText, build_text_from
+from m2hf_core.text.openclip import build_from, build_open_clip
 from m2hf_core.text.tower import TextTower, open_text_tower
 from m2hf_core.training.data.dataset import PairedData, Split
 from m2hf_core.training.data.packing import in_its_words
@@ -141,10 +143,11 @@ def test_clip_learns_too(data: PairedData, tmp_path: Path, tune: str) -> None:
     assert (info.backbone == data.backbone) == (tune == "text")
     assert info.own_text == (tune == "text")
     if tune == "text":
-        _reads_by_its_own_words(data["val"], outcome.scorer, build_from(description, path, name="demo"))
+        words = build_text_from(description["model_cfg"], path, name="demo")
+        _reads_by_its_own_words(data["val"], outcome.scorer, words)
 
 
-def _reads_by_its_own_words(split: Split, scorer: Path, taught: LoadedClip) -> None:
+def _reads_by_its_own_words(split: Split, scorer: Path, taught: LoadedText) -> None:
     """The text tower in the scorer's file is the one that learnt, and an evaluation reads captions through it."""
     tower = open_text_tower(get_preset("demo"), scorer=scorer)
     wanted = TextTower(taught).encode(split.texts)
