@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,10 @@ COMMANDS = (
 )
 """Each module has `add(subparsers)` and sets `run`, a function of the parsed arguments that returns the exit code."""
 
+GARBAGE_EVERY = 50_000
+"""New objects between two looks for garbage. Python's own 700 cost a fifth of the time of importing torch, and a look
+through everything holds up all threads, the window's too, for a tenth of a second."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Keeps the line breaks of examples; every sub-parser is made of it too."""
@@ -100,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console script."""
+    gc.set_threshold(GARBAGE_EVERY, 10, 10)
     try:
         code = main()
     except KeyboardInterrupt:
