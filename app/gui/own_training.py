@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
 from app.gui.bridge import Bridge
 from app.gui.records import Trouble
+from m2hf_core.errors import KnownError
 
 if TYPE_CHECKING:
     from app.services.library import Library
@@ -39,7 +40,7 @@ class OwnTraining(QObject):
         self._bridge = bridge
         self._run: OwnRun | None = None
         self._process: QProcess | None = None
-        self._planned = self._giving_up = False
+        self._planned = self._giving_up = self._taking_in = False
         self._look = QTimer(self, interval=LOOK_EVERY_MS)
         self._look.timeout.connect(self._read)
         self._reading = False
@@ -53,16 +54,30 @@ class OwnTraining(QObject):
         if self.running:
             return
         self._planned, self._giving_up = True, False
+        keys = self.tr(
+            "Choose a moment and press F2 to write what happens in it, or C for similar captions and P for a right one."
+        )
 
         def plan(library: Library) -> tuple[OwnRun, list[str]]:
-            from app.services.own_training import new_run, require_captions, sweep, write_data_command
+            from app.services.own_training import (
+                NothingToLearnFrom,
+                new_run,
+                require_captions,
+                sweep,
+                write_data_command,
+            )
 
-            require_captions(library)
+            try:
+                require_captions(library)
+            except NothingToLearnFrom as error:
+                raise KnownError(error.sentence, keys) from error
             sweep(library.paths.data)
             run = new_run(library.paths.data)
             return run, write_data_command(run, library.paths.data, library.preset.id)
 
         def begin(planned: tuple[OwnRun, list[str]]) -> None:
+            if not self._planned:
+                return  # the window has closed meanwhile
             self._run, command = planned
             self.said.emit(self.tr("Gathering captions and what was seen, heard and done in their moments"))
             self._command(command, self._train)
@@ -79,15 +94,19 @@ class OwnTraining(QObject):
             patience.start()
 
     def leave(self) -> None:
-        """The window closes: end at once, since nobody would take the scorer in, and leave nothing behind."""
-        if self._process is None:
-            return
-        self._process.finished.disconnect()
-        self._process.kill()
-        self._process.waitForFinished(GRACE_MS)
-        run = self._run
+        """The window closes: end at once, since nobody would take the scorer in, and leave nothing behind.
+
+        Also between two commands, when no process runs. A scorer that is being taken in gets there: closing waits for
+        that, and it tidies up by itself.
+        """
+        self._giving_up = True
+        if self._process is not None:
+            self._process.finished.disconnect()
+            self._process.kill()
+            self._process.waitForFinished(GRACE_MS)
+        run, taking_in = self._run, self._taking_in
         self._end()
-        if run is not None:
+        if run is not None and not taking_in:
             from app.services.own_training import tidy
 
             tidy(run, keep_report=False)
@@ -102,6 +121,8 @@ class OwnTraining(QObject):
             return train_command(run, library.paths.data, written)
 
         def begin(command: list[str]) -> None:
+            if self._run is not run:
+                return  # the window has closed meanwhile
             self.said.emit(self.tr("Loading what learns"))
             self._command(command, self._take_in)
             self._look.start()
@@ -128,6 +149,7 @@ class OwnTraining(QObject):
             self._end()
             self.done.emit(scorer_id)
 
+        self._taking_in = True
         self.said.emit(self.tr("Taking the scorer in"))
         self._bridge.run(take, over, self._fail)
 
@@ -215,4 +237,4 @@ class OwnTraining(QObject):
 
     def _end(self) -> None:
         self._look.stop()
-        self._process, self._run, self._planned = None, None, False
+        self._process, self._run, self._planned, self._taking_in = None, None, False, False

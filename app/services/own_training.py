@@ -27,6 +27,20 @@ log = logging.getLogger(__name__)
 FOLDER = "training"
 HELD_OUT_SHARE = 10
 """One clip in so many chooses the best epoch where no video fell into the part for that."""
+REPORT = "report.md"
+"""What a run writes last, and what a person may read afterwards."""
+USED_UP = ("last.pt", "best.safetensors", "run.lock")
+"""Of a run that is over: what it would have gone on from, and the scorer, which the library has a copy of."""
+
+
+class NothingToLearnFrom(KnownError):  # noqa: N818 - the person's situation, not a fault
+    """No caption belongs to a moment; whoever shows this can say which key changes that."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is nothing to learn from yet: no caption belongs to a moment.",
+            "Write captions of some moments, or say of found captions that they are right.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +79,10 @@ def new_run(data_folder: Path) -> OwnRun:
 
 
 def require_captions(library: Library) -> None:
-    """Raises `KnownError` in a window's words where there is nothing to learn from."""
+    """Raises `NothingToLearnFrom`."""
     with library.store.library.reading() as session:
-        tied = any(row.video_id is not None for row in captions.list_captions(session))
-        if tied or pins.list_pins(session, verdict="right"):
-            return
-    raise KnownError(
-        "There is nothing to learn from yet: no caption belongs to a moment.",
-        "Choose a moment and press F2 to write what happens in it, or C for similar captions and P for a right one.",
-    )
+        if not (captions.has_tied(session) or pins.has_pin(session, "right")):
+            raise NothingToLearnFrom
 
 
 def write_data_command(run: OwnRun, data_folder: Path, preset: str) -> list[str]:
@@ -127,20 +136,32 @@ def read_figures(run: OwnRun) -> Figures:
 
 
 def tidy(run: OwnRun, *, keep_report: bool) -> None:
-    """Delete the copy of the features; of a run that was given up, everything. What resists is told to the log."""
-    _remove(run.data if keep_report else run.folder)
+    """Of a run that is over, keep what tells how it went; of one that was given up, nothing.
+
+    What resists is told to the log.
+    """
+    if not keep_report:
+        _remove(run.folder)
+        return
+    _remove(run.data)
+    for name in USED_UP:
+        _remove(run.run / name)
 
 
 def sweep(data_folder: Path) -> None:
-    """Delete copies of features that earlier trainings left, because they were killed or could not be deleted then."""
-    for left in (data_folder / FOLDER).glob("own-*/data"):
-        _remove(left)
+    """Tidy after earlier trainings that could not do it: killed ones, and ones whose files were held then."""
+    for folder in (data_folder / FOLDER).glob("own-*"):
+        run = OwnRun(folder)
+        tidy(run, keep_report=(run.run / REPORT).is_file())
 
 
-def _remove(folder: Path) -> None:
+def _remove(path: Path) -> None:
     try:
-        shutil.rmtree(folder)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     except FileNotFoundError:
         pass
     except OSError as error:
-        log.warning("%s could not be deleted: %s", folder, error)
+        log.warning("%s could not be deleted: %s", path, error)

@@ -52,6 +52,11 @@ def list_pins(session: Session, *, text: str | None = None, verdict: Verdict | N
     return [PinRow(*row) for row in session.execute(chosen)]
 
 
+def has_pin(session: Session, verdict: Verdict) -> bool:
+    """Whether anything was ever judged so."""
+    return session.scalar(select(Pin.id).where(Pin.verdict == verdict).limit(1)) is not None
+
+
 def remove_pin(session: Session, text: str, video_id: int, start_s: float, end_s: float) -> bool:
     """Take a verdict back; False when there was none."""
     words = " ".join(plain(text).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,18 @@ import pytest
 from app.cli.main import build_parser
 from app.services.library import open_library
 from app.services.own_training import (
+    NothingToLearnFrom,
     OwnRun,
     new_run,
     read_figures,
     require_captions,
+    sweep,
     tidy,
     train_command,
     write_data_command,
 )
 from m2hf_core.errors import KnownError
-from m2hf_core.store import captions, pins
+from m2hf_core.store import captions, files, folders, pins
 from m2hf_core.store.captions import NewCaption
 
 ROWS = (
@@ -66,20 +69,52 @@ def test_figures_are_read_up_to_a_line_that_is_still_being_written(tmp_path: Pat
 
 def test_only_the_report_stays_of_a_finished_run(tmp_path: Path) -> None:
     run = OwnRun(tmp_path / "own")
-    for folder in (run.data, run.run):
-        folder.mkdir(parents=True)
+    _finish(run)
     tidy(run, keep_report=True)
-    assert (run.data.exists(), run.run.exists()) == (False, True)
+    assert not run.data.exists()
+    assert sorted(file.name for file in run.run.iterdir()) == ["metrics.jsonl", "report.md"]
     tidy(run, keep_report=False)
     assert not run.folder.exists()
 
 
-def test_without_a_caption_of_a_moment_there_is_nothing_to_learn_from(tmp_path: Path, monkeypatch) -> None:
+def test_without_a_caption_of_a_moment_there_is_nothing_to_learn_from(tmp_path: Path) -> None:
     with open_library(tmp_path, preset="demo", mode="create") as library:
         with library.store.library.writing() as session:
             captions.add_captions(session, [NewCaption("a free one", "own")])
-        with pytest.raises(KnownError, match="no caption belongs to a moment") as refused:
+        with pytest.raises(NothingToLearnFrom) as refused:
             require_captions(library)
-        assert "m2hf-app" not in refused.value.hint, "it is read in the window"
-        monkeypatch.setattr(pins, "list_pins", lambda session, *, verdict: [verdict])
+        assert not re.search(r"m2hf-app|press|\bF2\b", refused.value.hint), "who shows it knows its keys"
+        with library.store.library.writing() as session:
+            folder = folders.add_folder(session, "/films")
+            video = files.put_path(session, folder, "/films/0.mp4", 1000, 0, "print")
+            pins.put_pin(session, "a dog", video, 0.0, 2.0, "wrong")
+        with pytest.raises(NothingToLearnFrom):
+            require_captions(library)
+        with library.store.library.writing() as session:
+            pins.put_pin(session, "a dog", video, 0.0, 2.0, "right")
         require_captions(library)
+        with library.store.library.writing() as session:
+            pins.remove_pin(session, "a dog", video, 0.0, 2.0)
+            captions.add_captions(session, [NewCaption("a dog", "own", video, 0.0, 2.0)])
+        require_captions(library)
+
+
+def test_what_killed_trainings_left_goes_with_the_next(tmp_path: Path) -> None:
+    finished, killed = OwnRun(tmp_path / "training" / "own-1"), OwnRun(tmp_path / "training" / "own-2")
+    by_hand = tmp_path / "training" / "mine" / "data"
+    by_hand.mkdir(parents=True)
+    for run in (finished, killed):
+        _finish(run)
+    (killed.run / "report.md").unlink()
+    sweep(tmp_path)
+    assert not killed.folder.exists(), "a run without a report is of no use"
+    assert sorted(file.name for file in finished.folder.rglob("*.*")) == ["metrics.jsonl", "report.md"]
+    assert by_hand.exists(), "what a person has put there is left alone"
+
+
+def _finish(run: OwnRun) -> None:
+    """The files of a whole run."""
+    for folder in (run.data, run.run):
+        folder.mkdir(parents=True)
+    for name in ("last.pt", "best.safetensors", "run.lock", "metrics.jsonl", "report.md"):
+        (run.run / name).touch()

@@ -13,7 +13,8 @@ from app.gui.own_training import OwnTraining
 from app.gui.records import Trouble
 from app.gui.scorers_dialog import ScorersDialog
 from app.services import own_training
-from app.services.own_training import Figures
+from app.services.own_training import Figures, NothingToLearnFrom
+from m2hf_core.errors import KnownError
 
 UNTRAINED = {"id": "untrained", "state": "untrained", "active": False, "test": None}
 FAMILY = {
@@ -152,13 +153,46 @@ def test_a_training_that_is_being_planned_counts(qtbot, training, monkeypatch) -
     assert len(asked) == 1
 
 
-def test_what_a_killed_training_left_goes_with_the_next(tmp_path) -> None:
-    left, kept = tmp_path / "training" / "own-1" / "data", tmp_path / "training" / "own-1" / "run"
-    for folder in (left, kept):
-        folder.mkdir(parents=True)
-    own_training.sweep(tmp_path)
-    assert not left.exists()
-    assert kept.exists()
+def test_closing_between_the_two_commands_leaves_nothing(qtbot, training, commands, tmp_path) -> None:
+    commands("import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir(parents=True); print('{}')", HANGS)
+    waiting: list[object] = []
+    training.start()
+    training._bridge.run = lambda *wish: waiting.append(wish)
+    qtbot.waitUntil(lambda: bool(waiting), timeout=60_000)
+    assert training._process is None
+    training.leave()
+    assert not any(tmp_path.glob("training/*"))
+    _, begin, _ = waiting[0]
+    begin(["/not/there"])
+    assert training._process is None, "and what was planned is not begun"
+
+
+def test_closing_leaves_a_scorer_that_is_being_taken_in_its_file(qtbot, training, commands, tmp_path) -> None:
+    commands(WRITES, TRAINS)
+    asked: list[object] = []
+    run_now = training._bridge.run
+
+    def run(operation, then=None, sorry=None) -> None:
+        if operation.__name__ == "take":
+            asked.append(operation)
+        else:
+            run_now(operation, then, sorry)
+
+    training._bridge.run = run
+    training.start()
+    qtbot.waitUntil(lambda: bool(asked), timeout=60_000)
+    training.leave()
+    assert any(tmp_path.glob("training/*/run/metrics.jsonl"))
+    assert not training.running
+
+
+def test_without_captions_the_window_says_which_keys_help(qtbot, training, monkeypatch) -> None:
+    def refuse(_: object) -> None:
+        raise NothingToLearnFrom
+
+    monkeypatch.setattr(own_training, "require_captions", refuse)
+    with pytest.raises(KnownError, match="press F2"):
+        training.start()
 
 
 def test_the_list_says_who_answers_and_what_its_test_said(qtbot, theme) -> None:
