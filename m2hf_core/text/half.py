@@ -35,6 +35,7 @@ class LoadedText:
     fingerprint: str
     """Of the whole model, as `LoadedClip` has it."""
     logit_scale: float
+    """eta, already exponentiated and held to at most 100 (M2HF section 3.6)."""
     width: int
     """d, the width of the joint space."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import pickle
 import tempfile
 import zipfile
@@ -44,8 +43,6 @@ class LoadedClip:
     config: Mapping[str, Any]
     """open_clip's `model_cfg`."""
     fingerprint: str
-    logit_scale: float
-    """eta, already exponentiated and held to at most 100 (M2HF section 3.6)."""
     width: int
     """d, the width of the joint space."""
 
@@ -99,14 +96,12 @@ def build_from(
         model, preprocess = _create({**description, "model_cfg": config})
     _load(model, weights)
     model.eval()
-    logit_scale: torch.Tensor = model.logit_scale  # type: ignore[assignment]
     return LoadedClip(
         model=model,
         preprocess=preprocess,
         tokenizer=tokenizer_for(config["text_cfg"], tokenizer),
         config=config,
         fingerprint=extractor_fingerprint("clip", name, digest_of(weights), PREPROCESSING_VERSION),
-        logit_scale=min(100.0, math.exp(float(logit_scale.detach()))),
         width=int(config["embed_dim"]),
     )
 

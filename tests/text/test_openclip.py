@@ -104,7 +104,8 @@ def test_logit_scale_is_held_to_at_most_100(description_of: Describe, tmp_path: 
         with torch.no_grad():
             source.logit_scale.fill_(raw)
         save_file(source.state_dict(), tmp_path / "w.safetensors")
-        scales.append(build_from(description_of("clip"), tmp_path / "w.safetensors", name="x").logit_scale)
+        config = description_of("clip")["model_cfg"]
+        scales.append(build_text_from(config, tmp_path / "w.safetensors", name="x").logit_scale)
     assert scales == [100.0, pytest.approx(math.exp(2.0))]
 
 
