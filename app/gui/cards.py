@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QFontMetrics, QPainter, QPen, QPixmap, QTransform
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QBrush, QColor, QFontMetrics, QHelpEvent, QPainter, QPen, QPixmap, QTransform
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QToolTip,
+    QWidget,
+)
 
 from app.gui.records import Moment, clock
 from app.gui.results_model import HIT
@@ -59,6 +66,19 @@ class Cards(QStyledItemDelegate):
             words = QRect(picture.left(), picture.bottom() + 6, picture.width(), TEXT_HEIGHT)
         self._words(painter, words, hit)
         painter.restore()
+
+    def helpEvent(  # noqa: N802
+        self,
+        event: QHelpEvent,
+        view: QAbstractItemView,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> bool:
+        """No tip lies over the picture, which is scrubbed there."""
+        if self._picture_area(option.rect).contains(event.pos()):
+            QToolTip.hideText()
+            return True
+        return super().helpEvent(event, view, option, index)
 
     def _picture_area(self, area: QRect) -> QRect:
         if self.list_form:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtGui import QCloseEvent, QIcon, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QMainWindow,
@@ -168,6 +168,7 @@ class MainWindow(QMainWindow):
             ("Ctrl+L", self._focus_search),
             (".", lambda: player.step(1)),
             (",", lambda: player.step(-1)),
+            ("Shift+F10", self._menu_by_key),  # the Menu key is Qt's own
             *((str(number), chip.toggle) for number, chip in enumerate(self.search.chips.values(), 1)),
         )
         return Menus(self, self.actions_here, entries, keys)
@@ -297,6 +298,9 @@ class MainWindow(QMainWindow):
         if self.results.indexAt(at).isValid():
             self.actions_here.menu(self).popup(self.results.viewport().mapToGlobal(at))
 
+    def _menu_by_key(self) -> None:
+        self._hit_menu(self.results.visualRect(self.results.currentIndex()).center())
+
     def _save_search(self) -> None:
         words = self.search.field.text().strip()
         saved = self.library.saved_searches()
@@ -335,7 +339,13 @@ class MainWindow(QMainWindow):
             loading=not self._can_search,
         )
 
-    # Closing.
+    # Opening and closing.
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Whoever opens the window means to search."""
+        super().showEvent(event)
+        if not event.spontaneous():
+            self.search.field.setFocus()
 
     def offer_tray(self) -> None:
         """There is a tray, so closing may leave indexing at work."""

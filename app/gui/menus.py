@@ -38,11 +38,15 @@ class Menus(QObject):
         after_searching = self.entries[2]
         self.more.insertActions(after_searching, [actions.undo, actions.redo])
         self.more.insertSeparator(after_searching)
-        self._keys = []
+        self._keys: dict[str, QShortcut] = {}
         for key, act in keys:
             shortcut = QShortcut(QKeySequence(key), window)
             shortcut.activated.connect(act)
-            self._keys.append(shortcut)
+            self._keys[key] = shortcut
+
+    def by_key(self, key: str) -> QShortcut:
+        """The shortcut of a key that has no entry."""
+        return self._keys[key]
 
     def add_choice(self, text: str, on: bool, changed: Callable[[bool], object]) -> QAction:
         """One more entry, that is on or off."""
@@ -63,6 +67,7 @@ class Menus(QObject):
             (self.tr("+ −"), self.tr("Unfold or fold what is probably not meant")),
             ("1 2 3 4", self.tr("Visual, audio, motion, speech on or off")),
             (", .", self.tr("A frame back, a frame on")),
+            (self.tr("Menu, Shift+F10"), self.tr("Everything that can be done with the moment")),
         ]
         for action in (*self._actions.all(), self._actions.export, self._actions.undo, *self.entries):
             keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)

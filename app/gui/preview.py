@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, QUrl, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -40,6 +40,8 @@ class Stage(QWidget):
         super().__init__(parent)
         self._theme, self._thumbnails = theme, thumbnails
         self._moment: Moment | None = None
+        self._last: QPixmap | None = None
+        """What was painted last; it stays until the picture of another place in the same video is there."""
         self._screen: QWidget | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
@@ -57,6 +59,8 @@ class Stage(QWidget):
         return QSize(368, 207)
 
     def show_still(self, moment: Moment) -> None:
+        if self._moment is None or self._moment.video != moment.video:
+            self._last = None
         self._moment = moment
         self.hide_screen()
         self.update()
@@ -89,7 +93,10 @@ class Stage(QWidget):
         painter.setBrush(QColor(self._theme.colours.raised))
         painter.drawRoundedRect(QRectF(self.rect()), PICTURE_RADIUS, PICTURE_RADIUS)
         picture = self._thumbnails.get(self._moment) if self._moment is not None else None
-        if picture is not None and not picture.isNull():
+        if picture is None or picture.isNull():
+            picture = self._last
+        if picture is not None:
+            self._last = picture
             draw_covering(painter, QRectF(self.rect()), picture, PICTURE_RADIUS)
 
 
@@ -265,8 +272,8 @@ class Preview(QWidget):
         self.play.clicked.connect(self.play_or_pause)
         self.loop.toggled.connect(self._set_loop)
         self.speed.clicked.connect(self._next_speed)
-        self.seek.sought.connect(self.player.seek)
-        self.strip.sought.connect(self.player.seek)
+        self.seek.sought.connect(self._seek)
+        self.strip.sought.connect(self._seek)
         self.player.moved.connect(self._move)
         self.player.length.connect(self._set_length)
         self.player.playing.connect(self._playing)
@@ -296,7 +303,13 @@ class Preview(QWidget):
         self.player.set_speed(SPEEDS[following])
 
     def _go_to(self, link: QUrl) -> None:
-        self.player.seek(float(link.toString().removeprefix("at:")))
+        self._seek(float(link.toString().removeprefix("at:")))
+
+    def _seek(self, at_s: float) -> None:
+        """Go there; what does not play shows its picture."""
+        self.player.seek(at_s)
+        if self.player.over and self.hit is not None:
+            self.stage.show_still(Moment(self.hit.video, round(at_s, 1)))
 
     def _tell(self, trouble: Trouble) -> None:
         self.trouble.setText(f"{trouble.sentence} {trouble.hint}")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QLoggingCategory, QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
-from PySide6.QtWidgets import QApplication, QMenu, QSystemTrayIcon
+from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
 from app.gui.bridge import Bridge
-from app.gui.icons import icon
 from app.gui.logbook import kept_log
 from app.gui.main_window import MainWindow
 from app.gui.session import Session
 from app.gui.theme import Theme
+from app.gui.tray import Tray
 from m2hf_core.config.paths import APP_NAME, open_paths
 
 # Which optional sound servers Qt did not find is no news for anybody.
@@ -78,7 +78,7 @@ class Program(QObject):
         self._theme = Theme(application)
         self.window: MainWindow | None = None
         self._doorbell: Doorbell | None = None
-        self._tray: QSystemTrayIcon | None = None
+        self._tray: Tray | None = None
 
     def open(self, data_dir: Path | None, preset: str | None, *, hidden: bool = False) -> bool:
         """Show a library, in place of the one that is shown; False when another program shows it.
@@ -135,16 +135,10 @@ class Program(QObject):
         if not QSystemTrayIcon.isSystemTrayAvailable():
             return
         if self._tray is None:
-            self._tray = QSystemTrayIcon(icon("app"), self)
-            self._tray.activated.connect(lambda _: self.show())
-        menu = QMenu(window)
-        menu.addAction(self.tr("Open the window")).triggered.connect(self.show)
-        menu.addAction(self.tr("Pause indexing")).triggered.connect(window.bridge.pause)
-        menu.addAction(self.tr("Resume indexing")).triggered.connect(window.bridge.resume)
-        menu.addAction(self.tr("Quit")).triggered.connect(self._quit)
-        self._tray.setContextMenu(menu)
-        self._tray.show()
-        window.offer_tray()
+            self._tray = Tray(self)
+            self._tray.opened.connect(self.show)
+            self._tray.left.connect(self._quit)
+        self._tray.stand_for(window)
 
 
 def open_window(data_dir: Path | None, *, preset: str | None = None, hidden: bool = False) -> int:

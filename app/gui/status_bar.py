@@ -63,12 +63,17 @@ class StatusBar(QFrame):
         """Videos are being made searchable at this moment."""
         return self._work is not None and self._work.state == "working"
 
+    @property
+    def paused(self) -> bool:
+        """Somebody wished that nothing goes on, or the settings did."""
+        return self._work is not None and self._work.state == "paused" and not _is_stuck(self._work)
+
     def show_work(self, work: Work | None) -> None:
         """What goes on now; None when nothing does."""
         self._work = work
         working = self.working
         stuck = work is not None and _is_stuck(work)
-        paused = work is not None and work.state == "paused" and not stuck
+        paused = self.paused
         self.bar.setVisible(working or paused)
         self.pace.setVisible(working)
         self.pause.setVisible(working or paused)

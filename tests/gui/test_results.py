@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAccessible, QImage
-from PySide6.QtWidgets import QApplication
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QAccessible, QHelpEvent, QImage
+from PySide6.QtWidgets import QApplication, QToolTip
 
 from app.gui.records import Moment
 
@@ -127,3 +128,27 @@ def test_the_fold_opens_and_closes_by_keys(window, qtbot, type_query) -> None:
     assert not view.isIndexHidden(unlikely)
     qtbot.keyClick(view, KEY.Key_Minus)
     assert view.isIndexHidden(unlikely)
+
+
+def test_no_tip_lies_over_a_picture_that_is_scrubbed(window, type_query) -> None:
+    type_query()
+    view = window.results
+    area = view.visualRect(view.results.index(0))
+    for place, shown in ((area.center() - QPoint(0, 40), False), (area.bottomLeft() + QPoint(20, -20), True)):
+        QApplication.sendEvent(
+            view.viewport(), QHelpEvent(QEvent.Type.ToolTip, place, view.viewport().mapToGlobal(place))
+        )
+        assert bool(QToolTip.text()) == shown
+
+
+@pytest.mark.qt_log_ignore("keyboard", extend=True)
+def test_the_menu_of_a_moment_opens_at_its_card_by_key(window, qtbot, type_query) -> None:
+    type_query()
+    window.results.setFocus()
+    window.results.setCurrentIndex(window.results.results.index(1))
+    window.menus.by_key("Shift+F10").activated.emit()
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    card = window.results.visualRect(window.results.results.index(1))
+    assert menu.pos().y() == window.results.viewport().mapToGlobal(card.center()).y()
+    menu.close()
