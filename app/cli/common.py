@@ -9,12 +9,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from app.cli.interrupts import stopped_by
 from m2hf_core.progress import Progress, Snapshot
 
 LOOK_EVERY_S = 0.1
+_STEERING = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
 Subparsers = Any
 """argparse's own type for this is private and generic in ways that differ between versions."""
 
@@ -41,19 +46,28 @@ def add_command(
 def print_json(document: Any) -> None:
     """One JSON document on stdout. Paths that are no valid text are written with escapes, never refused."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    write(json.dumps(document, indent=1, ensure_ascii=plain, default=str))
+    _put(sys.stdout, json.dumps(document, indent=1, ensure_ascii=plain, default=str))
 
 
 def write(text: str = "") -> None:
-    """A line on stdout that cannot fail on a character that the terminal's encoding lacks."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    """A line on stdout for a person, who sees a name's control characters instead of having them obeyed."""
+    _put(sys.stdout, visible(text))
 
 
 def say(text: str) -> None:
     """A line on stderr: notices that are no part of the answer."""
-    encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    _put(sys.stderr, visible(text))
+
+
+def visible(text: str) -> str:
+    """Escapes for what would steer a terminal or turn the order of letters round; words of any script stay."""
+    return text.translate(_STEERING)
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """A line that cannot fail on a character that the stream's encoding lacks."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 @contextmanager

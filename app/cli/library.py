@@ -86,7 +86,7 @@ def run_forget(args: argparse.Namespace) -> int:
         print_json({"videos": forgotten})
         return 0
     write(
-        f"{forgotten} videos forgotten: rows, features and pictures. "
+        f"{forgotten} {'video' if forgotten == 1 else 'videos'} forgotten: rows, features and pictures. "
         "The files themselves are untouched, and not taken in again."
     )
     return 0

@@ -30,6 +30,7 @@ from app.cli import (
     train,
     watching,
 )
+from app.cli.common import say
 from m2hf_core.errors import EXIT_INTERRUPTED, Interrupted, KnownError
 
 COMMANDS = (
@@ -89,12 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         sys.stdout.flush()
     except (Interrupted, KeyboardInterrupt):
-        _say("m2hf-app: stopped. What was finished stays; the same command goes on from there.")
+        say("m2hf-app: stopped. What was finished stays; the same command goes on from there.")
         return EXIT_INTERRUPTED
     except KnownError as error:
-        _say(f"m2hf-app: {error}")
+        say(f"m2hf-app: {error}")
         if error.detail and os.environ.get("M2HF_DEBUG"):
-            _say(error.detail)
+            say(error.detail)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has seen enough (as `head` does); that is no failure of ours.
@@ -111,10 +112,6 @@ def run() -> None:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     sys.exit(code)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def _version() -> str:

@@ -9,6 +9,9 @@ from app.cli.common import moment
 from app.services.documents import captions_json, search_json
 from m2hf_core.records import BRANCHES, CaptionAnswer, Copy, SearchAnswer, SearchHit
 
+LONGEST_QUERY = 300
+"""Characters of a query that are repeated in its answer."""
+
 __all__ = [
     "alignment_lines",
     "branch_table",
@@ -25,7 +28,8 @@ def search_lines(answer: SearchAnswer) -> Iterable[str]:
     """The answer for a person: one line per hit, one beneath it that says why, then what could not be searched."""
     gallery = f"{_count(answer.videos, 'video')}, {_count(answer.clips, 'clip')}"
     took = answer.took_ms + answer.encode_ms
-    yield f"{_count(len(answer.hits), 'hit')} for “{answer.query}” in {gallery} ({took:.0f} ms, {answer.fusion})"
+    asked = answer.query if len(answer.query) <= LONGEST_QUERY else f"{answer.query[:LONGEST_QUERY]}…"
+    yield f"{_count(len(answer.hits), 'hit')} for “{asked}” in {gallery} ({took:.0f} ms, {answer.fusion})"
     for hit in answer.hits:
         where = f"{moment(hit.start_s)} to {moment(hit.end_s)}"
         yield f"{hit.rank:>3}  {hit.title}   {where}   best at {moment(hit.best_s)}"

@@ -20,7 +20,8 @@ def add(subparsers: Subparsers) -> None:
         "query",
         metavar="QUERY",
         help="what happens in the moment, in plain words; "
-        'also -word, "exact words", speech:word, filters such as in:Folder, and A > B (see README.md)',
+        'also -word, "exact words", speech:word, filters such as in:Folder, and A > B (see README.md); '
+        "one that begins with a minus goes behind a --",
     )
     command.add_argument("-k", type=count, default=10, metavar="N", help="how many hits (default: 10)")
     command.add_argument(

@@ -17,6 +17,7 @@ from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target, split_target
 from m2hf_core.errors import KnownError, ModelsMissing, UnreadableMedia
 from m2hf_core.index.vectors import unit_rows
+from m2hf_core.ingest.scan import VIDEO_SUFFIXES
 from m2hf_core.records import Branch, Copy, Fusion, SearchAnswer
 from m2hf_core.search.similar import Sample, compared_with, sample_of_clip, similar_clips
 from m2hf_core.store import files
@@ -49,6 +50,7 @@ def find_similar(
     """
     library, chosen = searcher.library, fusion or chosen_fusion(searcher.library)
     began = time.perf_counter()
+    told: tuple[str, ...] = ()
     if _is_video(library, target):
         clip, seconds = clip_of_target(library, target)
         row = searcher.gallery.row_of(clip.clip_id)
@@ -56,7 +58,10 @@ def find_similar(
             raise KnownError(f"{clip.path} is not searchable yet.", "Index its folder first.")
         sample = sample_of_clip(searcher.gallery, row, seconds)
     else:
-        sample = _sample_of_image(searcher, split_target(target)[0], encode_image)
+        picture, _ = split_target(target)
+        sample = _sample_of_image(searcher, picture, encode_image)
+        if picture.suffix.lower() in VIDEO_SUFFIXES:
+            told = (f"{picture.name} is not indexed, so only its first picture is compared.",)
     encode_ms = (time.perf_counter() - began) * 1000
     began = time.perf_counter()
     found = similar_clips(searcher.gallery, sample, searcher.asleep, k=k, fusion=chosen)
@@ -74,6 +79,7 @@ def find_similar(
         abstained=found.abstained,
         blind_spots=searcher.blind_spots,
         notes=(
+            *told,
             *(_sentence(copy) for copy in found.copies),
             *_left_out(searcher, sample),
             *searcher.standing_notes,

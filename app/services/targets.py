@@ -56,6 +56,8 @@ def _not_searchable(library: Library, path: Path) -> KnownError:
         return KnownError(
             f"{path} was deleted or moved out of the library.", "Put it back, then m2hf-app index."
         )
+    if video is None and os.path.isdir(path):
+        return KnownError(f"{path} is a folder.", "Give one of the videos in it.")
     if video is None and not os.path.lexists(path):
         return KnownError(
             f"There is no file {path}, and the library knows none by that name.", "Check the spelling."

@@ -103,10 +103,9 @@ def run(errand: Errand) -> Brought:
     except KnownError as error:
         return Brought(errand.number, None, error)
     except OSError as error:
-        why = error.strerror or type(error).__name__
-        return Brought(
-            errand.number, None, KnownError(f"It could not be read or written ({why}).", "", str(error))
-        )
+        what, why = error.filename or "The file", error.strerror or type(error).__name__
+        known = KnownError(f"{what} could not be read or written ({why}).", "", str(error))
+        return Brought(errand.number, None, known)
     except Exception as error:  # noqa: BLE001 - the border of the process: a bug costs one errand, and is told
         reason = f"The program failed on this file ({type(error).__name__}: {error})."
         return Brought(errand.number, None, KnownError(reason, "Please report it."))

@@ -126,13 +126,13 @@ class SegmentFolder:
 
     def _manifest(self) -> dict[str, Any]:
         try:
-            text = (self.folder / MANIFEST).read_text(encoding="utf-8")
+            content = (self.folder / MANIFEST).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return {"format": FORMAT, "key": self.key, "segments": []}
         except OSError as error:
             raise DamagedSegments(f"its manifest cannot be read ({error.strerror})") from error
         try:
-            document = json.loads(text)
+            document = json.loads(content)  # a ValueError too where it is no text at all
             body = document["manifest"]
             if document["crc"] != zlib.crc32(_canonical(body)) or body["format"] != FORMAT:
                 raise DamagedSegments("its manifest is damaged or of another version")

@@ -71,6 +71,21 @@ def test_odd_queries_get_an_answer(run, indexed, text) -> None:
         assert "character 1001: Only the first 1000 characters are searched." in said.json["notes"]
 
 
+def test_control_characters_are_shown_and_not_obeyed(run, indexed, tmp_path) -> None:
+    """A name or a query that would colour the terminal, clear it, or turn letters round."""
+    steering = "dog \x1b[31m\x07\x9b2J\u202egod\u2066"
+    said = run("search", "--data-dir", indexed[0], "--", steering)
+    assert said.code == 0
+    assert "dog \\x1b[31m\\x07\\x9b2J\\u202egod\\u2066" in said.out
+    said = run("similar", tmp_path / "a\x1b[2Jb.png", "--data-dir", indexed[0])
+    one_sentence(said, 1, "a\\x1b[2Jb.png")
+    assert not set("\x1b\x07\x9b\u202e\u2066") & set(said.out + said.err)
+    said = run("search", "--json", "--data-dir", indexed[0], "--", steering)
+    assert said.json["query"] == steering, "scripts get it as it is"
+    said = run("search", "dog " * 2500, "--data-dir", indexed[0])
+    assert len(said.out.splitlines()[0]) < 400, "a long query is not repeated whole"
+
+
 def test_wrong_usage(run, indexed) -> None:
     data = indexed[0]
     one_sentence(

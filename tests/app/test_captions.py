@@ -127,14 +127,15 @@ def test_a_new_caption_is_found_by_a_search_that_stays_open(own) -> None:
         ("{sea}@nan", 2, "has no moment"),
         ("{sea}@inf", 2, "has no moment"),
         ("/nowhere/at/all.mp4", 1, "There is no file"),
-        ("", 1, ""),
+        ("", 1, "is a folder"),
+        ("{folder}", 1, "is a folder"),
         ("@@@", 1, "There is no file"),
         ("x" * 5000, 1, ""),
         ("a\0b", 1, ""),
     ],
 )
 def test_bad_targets_get_a_sentence(run, own, target: str, code: int, words: str) -> None:
-    said = run("captions", target.format(sea=_path(own, "sea")), "--data-dir", own, "--json")
+    said = run("captions", target.format(sea=_path(own, "sea"), folder=own), "--data-dir", own, "--json")
     assert said.code == code
     assert words in said.err
     assert "Traceback" not in said.err

@@ -16,6 +16,7 @@ import pytest
 
 from app.services.caches import make_room
 from app.services.errands import Errands
+from app.workers.errand import ERRANDS, Errand, run
 from m2hf_core.config.paths import Paths
 from m2hf_core.config.settings import Settings
 from m2hf_core.errors import KnownError
@@ -141,3 +142,12 @@ def test_a_picture_is_encoded_as_a_frame_is(errands: Errands, video: Path, tmp_p
     vector = errands.encode_image(tmp_path / "frame.png").result(300)
     expected = open_image_tower(get_preset("demo")).encode(frame[None])[0]
     np.testing.assert_allclose(vector, expected, atol=1e-4)
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ERRANDS, "identify", Path.read_bytes)
+    link = tmp_path / "dangling.png"
+    link.symlink_to(tmp_path / "nowhere.png")
+    brought = run(Errand(1, "identify", (link,)))
+    assert brought.error is not None
+    assert str(brought.error).startswith(f"{link} could not be read or written (No such file")

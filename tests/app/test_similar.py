@@ -106,6 +106,15 @@ def test_a_picture_is_compared_by_sight_alone(searcher, path_of, tmp_path: Path)
     assert names(answer)[0] == "kitchen"
     assert {hit.won_by for hit in answer.hits} == {("visual",)}
     assert answer.abstained["speech"] == "nothing is said in it"
+    assert not any("not indexed" in note for note in answer.notes)
+
+
+def test_a_video_from_elsewhere_is_compared_as_a_picture_and_that_is_told(searcher, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "holiday.MP4"
+    elsewhere.touch()
+    vector = searcher.tower.encode(["a green circle"]).pooled_vector[0].numpy()
+    answer = find_similar(searcher, str(elsewhere), lambda _: vector, k=2)
+    assert "holiday.MP4 is not indexed, so only its first picture is compared." in answer.notes
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_empty_arrays_are_kept(tmp_path: Path) -> None:
     assert segment.arrays["nothing"].shape == (0, 3)
 
 
-@pytest.mark.parametrize("harm", ["short", "bit", "gone", "manifest", "cut", "folder", "version"])
+@pytest.mark.parametrize("harm", ["short", "bit", "gone", "manifest", "cut", "no text", "folder", "version"])
 def test_damage_is_noticed(folder: SegmentFolder, harm: str) -> None:
     file = next(folder.folder.glob("seg-*/values.npy"))
     manifest = folder.folder / "manifest.json"
@@ -89,6 +89,8 @@ def test_damage_is_noticed(folder: SegmentFolder, harm: str) -> None:
         manifest.write_text(manifest.read_text().replace('"items": 3', '"items": 4'))
     elif harm == "cut":
         manifest.write_bytes(manifest.read_bytes()[:40])
+    elif harm == "no text":
+        manifest.write_bytes(manifest.read_bytes()[:40] + b"\x8d\xff" + manifest.read_bytes()[42:])
     elif harm == "folder":
         shutil.rmtree(file.parent)
     else:
