@@ -190,6 +190,7 @@ def test_nothing_can_be_written(client: TestClient) -> None:
         ("/search?q=" + "a" * 10_001, 400),
         ("/search?q=" + quote("‮abc\0\x1b[31m\U0001f600"), 200),
         ("/search?q=" + quote('"unbalanced speech:( type:foo > > -'), 200),
+        ("/search/?q=a", 404),
         ("/captions?video=/nowhere.mp4", 422),
         ("/captions?video=%00", 422),
         ("/captions?video={sea}&at=nan", 400),
