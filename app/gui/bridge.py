@@ -156,8 +156,7 @@ class Bridge(QObject):
         def find(searcher: Searcher) -> CaptionAnswer:
             from app.services.captions import CaptionSearch
 
-            if self._captions is None or self._captions.searcher is not searcher:
-                self._captions = CaptionSearch(searcher)
+            self._captions = self._captions.over(searcher) if self._captions else CaptionSearch(searcher)
             return self._captions.nearest(f"{video}@{at_s}", k=CAPTIONS)
 
         self.with_searcher(find, then, sorry)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from sqlalchemy.orm import Session
 
 from app.services.everyday import everyday_captions
@@ -20,6 +21,7 @@ from app.services.searching import Searcher, chosen_fusion, open_searcher
 from app.services.targets import clip_of_target
 from m2hf_core.model.checkpoint import UNTRAINED
 from m2hf_core.model.inputs import TextFeatures
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.progress import Progress
 from m2hf_core.records import CaptionAnswer, Fusion
 from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, score_captions
@@ -53,9 +55,23 @@ class CaptionSearch:
 
     searcher: Searcher
     _bank: CaptionBank | None = field(default=None, init=False)
-    _made_of: tuple[int, ...] = field(default=(), init=False)
+    """The texts, without anybody's vectors."""
+    _vectors: dict[str, BankVectors] = field(default_factory=dict, init=False)
+    """Of these texts by the tower that made them: two towers answer while the library changes over to new models."""
+    _made_of: tuple[object, ...] = field(default=(), init=False)
     _left_out: tuple[str, ...] = field(default=(), init=False)
     """What the bank does not hold, in sentences."""
+
+    def over(self, searcher: Searcher) -> CaptionSearch:
+        """The search for the library as opened anew, with what of the bank is still valid."""
+        if searcher is self.searcher:
+            return self
+        renewed = CaptionSearch(searcher)
+        sights = (searcher.eyes.own, searcher.eyes.former)
+        towers = {sight.tower.words_fingerprint for sight in sights if sight is not None}
+        renewed._bank, renewed._made_of, renewed._left_out = self._bank, self._made_of, self._left_out
+        renewed._vectors = {name: made for name, made in self._vectors.items() if name in towers}
+        return renewed
 
     def nearest(
         self,
@@ -71,9 +87,7 @@ class CaptionSearch:
         progress = progress or Progress()
         moment, notes = self._moment(clip)
         sight = searcher.eyes.former if notes else searcher.eyes.own
-        bank = self.bank(progress)
-        if notes and sight is not None:
-            bank = replace(bank, vectors=self._vectors(list(bank.texts), sight.tower, progress))
+        bank = self.bank(None if sight is None else sight.tower, progress)
         scored = score_captions(moment, bank, searcher.asleep, _trained(sight))
         return CaptionAnswer(
             video=Path(clip.path),
@@ -100,40 +114,43 @@ class CaptionSearch:
             f"This video waits for the new models, so the former models ({former.preset.id}) answer.",
         )
 
-    def bank(self, progress: Progress) -> CaptionBank:
-        """Everything to compare with; what is new in it is encoded and kept on disk."""
-        library = self.searcher.library
+    def bank(self, tower: TextTower | None, progress: Progress) -> CaptionBank:
+        """Everything to compare with as this tower reads it; what is new in it is encoded and kept on disk."""
+        bank = self._texts(progress)
+        if tower is None:
+            return bank
+        name = tower.words_fingerprint
+        if name not in self._vectors:
+            cache = VectorCache(cache_folder(self.searcher.library.paths.data, name))
+            self._vectors[name] = cache.vectors(
+                bank.texts, lambda batch: tower.encode(batch).pooled_vector.numpy(), progress
+            )
+        return replace(bank, vectors=self._vectors[name])
+
+    def _texts(self, progress: Progress) -> CaptionBank:
+        """The bank without vectors, read again only when something was added or removed."""
+        library, nouns = self.searcher.library, self.searcher.nouns
         with library.store.library.reading() as session:
-            made_of = _made_of(session)
+            made_of = (nouns.fingerprint, *_made_of(session))
             if self._bank is not None and self._made_of == made_of:
                 return self._bank
             sources, said_in = _texts(session)
             lines, _ = transcripts.line_figures(session)
-        self._left_out = ()
+        self._bank, self._vectors, self._left_out = None, {}, ()
         if lines > MOST_LINES:
             newest = f"the newest {MOST_LINES:,} of {lines:,} spoken lines"
             self._left_out = (f"Of what is said in the library only {newest} are compared.",)
         texts = sorted(sources)
+        words = NounCache(cache_folder(library.paths.data, nouns.fingerprint)).nouns(texts, nouns, progress)
         self._bank = CaptionBank(
             texts=texts,
             sources=[sources[text] for text in texts],
-            vectors=self._vectors(texts, self.searcher.tower, progress),
-            nouns=self._nouns(texts, progress),
+            vectors=None,
+            spoken=SpokenNouns(words),
             said_only_in=np.asarray([said_in.get(text, 0) for text in texts], np.int64),
         )
         self._made_of = made_of
         return self._bank
-
-    def _vectors(self, texts: list[str], tower: TextTower | None, progress: Progress) -> BankVectors | None:
-        if tower is None:
-            return None
-        cache = VectorCache(cache_folder(self.searcher.library.paths.data, tower.words_fingerprint))
-        return cache.vectors(texts, lambda batch: tower.encode(batch).pooled_vector.numpy(), progress)
-
-    def _nouns(self, texts: list[str], progress: Progress) -> list[frozenset[str]]:
-        nouns = self.searcher.nouns
-        cache = NounCache(cache_folder(self.searcher.library.paths.data, nouns.fingerprint))
-        return cache.nouns(texts, nouns, progress)
 
 
 def _trained(sight: Sight | None) -> ActiveScorer | None:
@@ -143,8 +160,11 @@ def _trained(sight: Sight | None) -> ActiveScorer | None:
     answering, tower = sight.answering, sight.tower
 
     def tokens(texts: Sequence[str]) -> TextFeatures:
-        made = tower.encode(texts)
-        return TextFeatures(made.tokens, made.mask, made.pooled)
+        # Texts of a length are encoded together, or all would be computed as long as the longest of their batch.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        made = tower.encode([texts[index] for index in order])
+        back = torch.from_numpy(np.argsort(order))
+        return TextFeatures(made.tokens[back], made.mask[back], made.pooled[back])
 
     return ActiveScorer(answering.scorer, answering.branches, answering.widths, tokens)
 

@@ -115,8 +115,7 @@ class Api:
             self._waiting -= 1
 
     def _nearest(self, given: dict[str, Any], searcher: Searcher) -> dict[str, object]:
-        if self._captions is None or self._captions.searcher is not searcher:
-            self._captions = CaptionSearch(searcher)
+        self._captions = self._captions.over(searcher) if self._captions else CaptionSearch(searcher)
         return captions_json(self._captions.nearest(_target(given), **given))
 
     def _similar(self, given: dict[str, Any], searcher: Searcher) -> dict[str, object]:
@@ -186,6 +185,7 @@ def build_app(api: Api, token: str, port: int) -> Guard:
         routes=[Route("/openapi.json", describe), *routes],
         exception_handlers={404: unknown, Exception: failed},
     )
+    inner.router.redirect_slashes = False  # a path that is not there is told, not led elsewhere
     return Guard(inner, token, port)
 
 

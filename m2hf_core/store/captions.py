@@ -122,9 +122,11 @@ def sources(session: Session) -> dict[str, int]:
 
 
 def caption_figures(session: Session) -> tuple[int, int]:
-    """How many captions there are, and the newest id: both the same means nothing has changed."""
-    number, newest = session.execute(select(func.count(Caption.id), func.max(Caption.id))).one()
-    return number, newest or 0
+    """How many captions there are, and the newest id: both the same means nothing has changed.
+
+    Asked one by one SQLite counts pages and looks at one end; together it would walk through every row.
+    """
+    return count(session), session.scalar(select(func.max(Caption.id))) or 0
 
 
 def count(session: Session) -> int:

@@ -219,9 +219,9 @@ def search_lines(session: Session, words: str, limit: int = 100) -> list[LineHit
 
 
 def line_figures(session: Session) -> tuple[int, int]:
-    """How many lines there are, and the newest id: both the same means nothing has changed."""
-    count, newest = session.execute(select(func.count(StoredLine.id), func.max(StoredLine.id))).one()
-    return count, newest or 0
+    """How many lines there are, and the newest id: both the same means nothing has changed; as `caption_figures`."""
+    number = session.scalars(select(func.count()).select_from(StoredLine)).one()
+    return number, session.scalar(select(func.max(StoredLine.id))) or 0
 
 
 def videos_listened_to(session: Session) -> int:

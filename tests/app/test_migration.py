@@ -25,7 +25,9 @@ from m2hf_core.errors import Interrupted
 from m2hf_core.hub import get_preset, load_manifest
 from m2hf_core.progress import Progress
 from m2hf_core.records import Feature, SearchAnswer
-from m2hf_core.store import Store, features
+from m2hf_core.search.captions_cache import NounCache, VectorCache
+from m2hf_core.store import Store, captions, features
+from m2hf_core.store.captions import NewCaption
 from m2hf_core.synthetic import draw_specs
 from m2hf_core.synthetic.files import render_file
 from m2hf_core.text.openclip import build_open_clip
@@ -131,6 +133,36 @@ def test_a_video_that_waits_has_captions_and_similar_moments(
     assert [hit.video.stem for hit in alike.hits if hit.branches["visual"] is not None][:1] == ["kitchen"]
     assert any(copy.video.stem == "sea again" for copy in alike.copies)
     assert any("1 video of the new models is left out" in note for note in alike.notes)
+
+
+def test_the_bank_is_read_once_and_mapped_once_for_each_tower(
+    shelf: Path, second: TextTower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(shelf, data)
+    move(data, second, ["street"])
+    made: list[str] = []
+
+    def counted(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        return lambda *given: (made.append(name), function(*given))[1]
+
+    monkeypatch.setattr(VectorCache, "vectors", counted("vectors", VectorCache.vectors))
+    monkeypatch.setattr(NounCache, "nouns", counted("nouns", NounCache.nouns))
+    waits, ready = (str(shelf.parent / "videos" / f"{name}.mp4") for name in ("sea", "street"))
+    with open_library(data, preset="second", mode="write") as library:
+        searcher = open_searcher(library)
+        search = CaptionSearch(searcher)
+        first = [search.nearest(target, k=3) for target in (waits, ready)]
+        assert sorted(made) == ["nouns", "vectors", "vectors"]
+        search = search.over(searcher.reloaded())
+        assert [search.nearest(target, k=3) for target in (waits, ready)] == first
+        assert [answer.notes[0].startswith("This video waits") for answer in first] == [True, False]
+        assert len(made) == 3, "asked again, and over the library opened again"
+        with library.store.library.writing() as session:
+            captions.add_captions(session, [NewCaption("a blue triangle", "own")])
+        search.nearest(ready, k=3)
+        search.nearest(ready, k=3)
+    assert len(made) == 5, "a new caption is a new bank, for the tower that is asked"
 
 
 CLIPS = 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from m2hf_core.errors import Interrupted
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.model.inputs import TextFeatures, VideoFeatures
+from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.progress import Progress
 from m2hf_core.search import captions as module
+from m2hf_core.search import captions_cache as cache_module
 from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, score_captions
-from m2hf_core.search.captions_cache import SEGMENT, BankVectors, NounCache, VectorCache
+from m2hf_core.search.captions_cache import BATCH, SEGMENT, BankVectors, NounCache, VectorCache
 from m2hf_core.search.moment import Moment
 from m2hf_core.store.clips import ClipRow
 
@@ -66,7 +69,7 @@ def bank_of(
         texts,
         ["own"] * len(texts),
         BankVectors([vectors], np.arange(len(texts))),
-        nouns or [frozenset()] * len(texts),
+        SpokenNouns(nouns or [frozenset()] * len(texts)),
         np.asarray(said_in or [0] * len(texts), np.int64),
     )
 
@@ -81,6 +84,37 @@ def test_only_new_captions_are_encoded(tmp_path: Path) -> None:
     wanted = {text: float(unit(vector_of(text)) @ query) for text in "abc"}
     assert first.scores(query[None])[0] == pytest.approx([wanted[t] for t in "bab"], abs=5e-3)
     assert again.scores(query[None])[0] == pytest.approx([wanted[t] for t in "acb"], abs=5e-3)
+
+
+def test_texts_of_a_length_are_encoded_together(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    texts = ["x" * int(length) + str(number) for number, length in enumerate(rng.integers(1, 60, 3 * BATCH))]
+    sizes: list[tuple[int, int]] = []
+
+    def encode(batch: object) -> np.ndarray:
+        sizes.append((min(map(len, batch)), max(map(len, batch))))
+        return np.stack([vector_of(text) for text in batch])
+
+    found = VectorCache(tmp_path).vectors(texts, encode, Progress())
+    assert all(long >= next_long for (long, _), (_, next_long) in pairwise(sizes)), "the longest first"
+    query = vector_of("q")
+    wanted = unit(np.stack([vector_of(text) for text in texts])).astype(np.float16).astype(np.float32) @ query
+    assert found.scores(query[None])[0] == pytest.approx(wanted, abs=1e-5), "each text has its own vector"
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 3), st.integers(1, 7), st.data())
+def test_scores_are_plain_products_whatever_the_blocks(
+    blocks: list[int], queries: int, rows_at_once: int, data: st.DataObject
+) -> None:
+    rng = np.random.default_rng(sum(blocks))
+    made = [rng.normal(size=(count, WIDTH)).astype(np.float16) for count in blocks]
+    rows = np.asarray(data.draw(st.lists(st.integers(0, sum(blocks) - 1), max_size=30)), np.int64)
+    asked = rng.normal(size=(queries, WIDTH)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache_module, "PRODUCT_ROWS", rows_at_once)
+        scores = BankVectors(made, rows).scores(asked)
+    assert scores.shape == (queries, len(rows))
+    assert np.allclose(scores, asked @ np.concatenate(made)[rows].astype(np.float32).T, atol=1e-5)
 
 
 def test_a_second_tower_shares_nothing_and_two_writers_do_not_clash(tmp_path: Path) -> None:
