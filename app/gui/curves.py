@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from app.services.own_training import Figures
 
 Points = Sequence[tuple[int, float]]
+SCALE_WIDTH = 7 * STEP
+WIDTHS = (6.0, 4.5, 3.0, 1.5)
+"""Of the pens of four curves: where they lie on each other, each can still be seen below the next."""
 
 
 class Curves(QWidget):
@@ -76,31 +79,49 @@ class Curves(QWidget):
         last: int,
         top: float | None,
     ) -> None:
-        """One chart from zero to `top`, or to the highest value."""
+        """One chart over the steps so far: from zero to `top`, or between the lowest and the highest value."""
         colours = self._theme.colours
         painter.setFont(sized(self.font(), SMALL_PX))
         painter.setPen(QColor(colours.muted))
         head = QRectF(area.left(), area.top(), area.width(), 5 * STEP)
         painter.drawText(head, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, title)
-        plot = area.adjusted(0, 6 * STEP, 0, 0)
+        plot = area.adjusted(SCALE_WIDTH, 6 * STEP, -STEP, -4 * STEP)
+        values = [value for _, _, curve in curves for _, value in curve]
+        low, high = (0.0, top) if top is not None else _limits(values)
+        if values:
+            words = (f"{low:.0f}", f"{high:.0f}") if top is not None else (f"{low:.2f}", f"{high:.2f}")
+            self._scale(painter, plot, words, last)
         painter.setPen(QPen(QColor(colours.line), 1))
         painter.drawLine(plot.bottomLeft(), plot.bottomRight())
-        highest = top or max((value for _, _, curve in curves for _, value in curve), default=1.0) or 1.0
-        for _, colour, curve in curves:
+        for width, (_, colour, curve) in zip(WIDTHS[-len(curves) :], curves, strict=False):
             points = [
                 QPointF(
                     plot.left() + step / max(1, last) * plot.width(),
-                    plot.bottom() - max(0.0, min(1.0, value / highest)) * plot.height(),
+                    plot.bottom() - (value - low) / (high - low) * plot.height(),
                 )
                 for step, value in curve
             ]
-            painter.setPen(QPen(colour, 1.5))
+            painter.setPen(QPen(colour, width))
             painter.drawPolyline(QPolygonF(points))
             if points:
                 painter.setBrush(colour)
-                painter.drawEllipse(points[-1], 3, 3)
+                painter.drawEllipse(points[-1], 2.5, 2.5)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
         self._newest(painter, head, curves, whole=top is not None)
+
+    def _scale(self, painter: QPainter, plot: QRectF, limits: tuple[str, str], last: int) -> None:
+        """The values at the top and bottom, a thin line for the top, and how many steps there have been."""
+        colours = self._theme.colours
+        beside = QRectF(plot.left() - SCALE_WIDTH, plot.top() - 2 * STEP, SCALE_WIDTH - STEP, 4 * STEP)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(beside.translated(0, plot.height()), right, limits[0])
+        painter.drawText(beside, right, limits[1])
+        below = QRectF(plot.left(), plot.bottom() + STEP / 2, plot.width(), 4 * STEP)
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, "0")
+        steps = self.tr("step {}").format(last)
+        painter.drawText(below, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, steps)
+        painter.setPen(QPen(QColor(colours.line), 1, Qt.PenStyle.DotLine))
+        painter.drawLine(plot.topLeft(), plot.topRight())
 
     def _newest(
         self,
@@ -120,3 +141,12 @@ class Curves(QWidget):
             painter.setPen(self._theme.colours.ink(name) if name else QColor(self._theme.colours.text))
             painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, words)
             place.setRight(place.right() - painter.fontMetrics().horizontalAdvance(words) - 2 * STEP)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Around all values, and never so near that noise would fill the chart."""
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    room = max(0.05 * abs(high), 1e-3) - (high - low)
+    return (low - room / 2, high + room / 2) if room > 0 else (low, high)

@@ -36,6 +36,7 @@ class ScorersDialog(TableDialog):
         super().__init__(self.tr("Scorers"), heads, parent)
         self._refused = ""
         self._busy = self._training = False
+        self._height_before = 0
         self.use = self.add_button(self.tr("Use"), lambda: self._with(self._use))
         self.back = self.add_button(self.tr("Go back"), self.rollback_wanted.emit)
         self.bring = self.add_button(self.tr("Import…"), self.import_wanted.emit)
@@ -111,14 +112,18 @@ class ScorersDialog(TableDialog):
         if on:
             self.explain()
             self.curves.show_figures(None)
+            if self._room.isHidden():
+                self._height_before = self.height()
             self._room.show()
             self.resize(self.width(), max(self.height(), TRAINING_HEIGHT))
         elif self.curves.last():
             self.state.setText(self.curves.last())
 
     def hide_curves(self) -> None:
-        """There is nothing to show of it any more."""
-        self._room.hide()
+        """There is nothing to show of it any more; the dialog is as high again as it was."""
+        if not self._room.isHidden():
+            self._room.hide()
+            self.resize(self.width(), self._height_before)
 
     def show_figures(self, figures: Figures) -> None:
         self.curves.show_figures(figures)

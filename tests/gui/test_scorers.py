@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PySide6.QtGui import QColor
 
 from app.gui.curves import Curves
 from app.gui.own_training import OwnTraining
@@ -261,8 +262,10 @@ def test_the_training_is_shown_and_stopped_from_the_dialog(window, bridge) -> No
     office.training.start = lambda: None
     window.offices.scorers()
     dialog = office.dialog
+    height = dialog.height()
     dialog.train.click()
     assert dialog.stop.isVisible()
+    assert dialog.height() > height
     assert not dialog.train.isEnabled()
     office.training.figures.emit(Figures(((10, 3.5),), {"visual": ((10, 1.5),)}, ((10, 25.0),)))
     assert "Step 10, loss 3.50" in dialog.state.text()
@@ -270,6 +273,7 @@ def test_the_training_is_shown_and_stopped_from_the_dialog(window, bridge) -> No
     office.training.stopped.emit()
     assert "stopped" in dialog.note.text()
     assert not dialog.curves.isVisible()
+    assert dialog.height() == height
     dialog.train.click()
     office.training.failed.emit(Trouble("Training stopped.", "The disk is full."))
     assert "disk is full" in dialog.note.text()
@@ -291,3 +295,24 @@ def test_curves_are_drawn_from_the_first_figure_on(qtbot, theme) -> None:
     empty = curves.grab().toImage()
     curves.show_figures(Figures(((10, 3.0),), {"visual": ((10, 3.0), (20, 2.0))}, ((20, 40.0),)))
     assert curves.grab().toImage() != empty
+
+
+def test_the_loss_fills_its_chart_and_curves_on_each_other_are_all_seen(qtbot, theme) -> None:
+    curves = Curves(theme)
+    qtbot.addWidget(curves)
+    curves.resize(800, 160)
+    falling = ((10, 4.7), (20, 4.6), (30, 4.4))
+    curves.show_figures(Figures(falling, dict.fromkeys(("visual", "audio", "motion"), falling)))
+    image = curves.grab().toImage()
+    for branch in ("visual", "audio", "motion"):
+        colour = QColor(theme.colours.branch(branch))
+        rows = [
+            y for y in range(28, 150) if any(near(image.pixelColor(x, y), colour) for x in range(40, 395))
+        ]
+        assert rows, f"{branch} is hidden"
+        assert max(rows) - min(rows) > 60, "a small fall is seen over the whole height"
+
+
+def near(one: QColor, other: QColor) -> bool:
+    """Much the same; the edges of a line are mixed with what is below it."""
+    return all(abs(a - b) < 30 for a, b in zip(one.getRgb(), other.getRgb(), strict=True))
