@@ -74,6 +74,13 @@ def add(subparsers: Subparsers) -> None:
     searching.add_argument(
         "--compare", action="store_true", help="also numpy, faiss-cpu and usearch where they are installed"
     )
+    searching.add_argument(
+        "--build-limit",
+        type=positive_seconds,
+        default=1200.0,
+        metavar="SECONDS",
+        help="leave a graph out that takes longer to build (default: 1200)",
+    )
     searching.add_argument("--towers", action="store_true", help="also text towers, with random weights")
     searching.add_argument("--seed", type=int, default=1, help="what the galleries are drawn from")
     searching.add_argument(
@@ -138,6 +145,7 @@ def run_search(args: argparse.Namespace) -> int:
             seed=args.seed,
             folder=args.dir,
             progress=progress,
+            build_limit_s=args.build_limit,
         )
     print_json(document)
     return 0

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from app.services.bench_indexes import compare_indexes
+from app.services.bench_indexes import BUILD_LIMIT_S, compare_indexes
 from app.services.burning import burning
 from m2hf_core.index import CodedRows, MappedIndex, Part, coded
 from m2hf_core.index.threads import each
 from m2hf_core.model.bench import machine
 from m2hf_core.progress import Progress
-from m2hf_core.records import BRANCHES, FUSIONS
+from m2hf_core.records import BRANCHES, FUSIONS, Fusion
 from m2hf_core.search.asked import AskedStep, fuse_steps, score_step
 from m2hf_core.search.bench_world import FRAMES, WIDTH, World, make_gallery, make_queries
 from m2hf_core.search.calibrate import Calibration
@@ -51,11 +51,13 @@ def bench_search(
     seed: int,
     folder: Path | None,
     progress: Progress,
+    build_limit_s: float = BUILD_LIMIT_S,
 ) -> dict[str, Any]:
     """Measure galleries of these sizes. They are made in `folder` and stay there (default: gone after).
 
     `exhaustive`: queries whose answer is compared with scoring every clip exactly. `compare`: other index libraries
-    on the same vectors, those that are installed. `towers`: text towers with random weights.
+    on the same vectors, those that are installed; a graph that takes longer to build than `build_limit_s` of wall time
+    is left out, and it is said how far it got. `towers`: text towers with random weights.
     """
     figures: dict[str, Any] = {}
     against: dict[str, Any] = {"targets": TARGETS}
@@ -67,7 +69,9 @@ def bench_search(
             else:
                 figures[str(clips)] = _engine(world, clips, room, queries, exhaustive, progress)
         if compare:
-            against[str(clips)] = compare_indexes(world.all_vectors(clips), seed, progress)
+            against[str(clips)] = compare_indexes(
+                world.all_vectors(clips), seed, progress, limit_s=build_limit_s
+            )
     if towers:
         progress.start("text towers")
         figures["text_towers"] = text_towers()
@@ -106,7 +110,11 @@ def _engine(
     calibration = Calibration(gallery, ())
     progress.start(f"search {clips}", count, "queries")
     took, busy, pools = _timed(gallery, calibration, queries, progress)
+    by_mean = _timed(gallery, calibration, queries[: min(50, count) + WARM_UP], progress, "mean-rank")
     found: dict[str, Any] = {
+        "mean_rank_ms": percentiles(by_mean[0]),
+        "mean_rank_processor_ms": percentiles(by_mean[1]),
+        "mean_rank_pool_clips": round(float(np.mean(by_mean[2])), 1),
         "engine_ms": percentiles(took),
         "engine_processor_ms": percentiles(busy),
         "stages_ms": _stages(gallery, queries[: min(50, count)]),
@@ -130,15 +138,20 @@ def _engine(
 
 
 def _timed(
-    gallery: Gallery, calibration: Calibration, queries: Sequence[EncodedQuery], progress: Progress
+    gallery: Gallery,
+    calibration: Calibration,
+    queries: Sequence[EncodedQuery],
+    progress: Progress,
+    fusion: Fusion = "mmbf",
 ) -> tuple[list[float], list[float], list[int]]:
     """Per query after warming up, from its encoding to hits with receipts: (milliseconds, the same of processor time
     over all threads, which other programs do not touch, clips in its pool)."""
     took, busy, pools = [], [], []
     for query in queries:
         began, worked = time.perf_counter(), time.process_time()
-        scored = score_step(gallery, AskedStep(query, {}), None, calibration)
-        fuse_steps(gallery, [scored], k=HITS, fusion="mmbf", branches=BRANCHES)
+        for_mean = BRANCHES if fusion == "mean-rank" else None
+        scored = score_step(gallery, AskedStep(query, {}), None, calibration, for_mean)
+        fuse_steps(gallery, [scored], k=HITS, fusion=fusion, branches=BRANCHES)
         took.append(1000 * (time.perf_counter() - began))
         busy.append(1000 * (time.process_time() - worked))
         pools.append(len(gallery) if scored.pool is None else int(scored.pool.sum()))
@@ -191,15 +204,18 @@ def _overlap(
     shares: dict[str, dict[str, list[float]]] = {
         fusion: {str(size): [] for size in POOLS} for fusion in FUSIONS
     }
-    clips: dict[str, list[int]] = {str(size): [] for size in POOLS}
+    clips: dict[str, list[int]] = {}
     for query in queries:
-        whole = score_lanes(gallery, query, {}, per_lane=len(gallery))
+        whole = score_lanes(gallery, query, {}, per_lane=len(gallery), for_mean=BRANCHES)
         pooled = {size: score_lanes(gallery, query, {}, per_lane=size) for size in POOLS}
-        for size, scored in pooled.items():
-            clips[str(size)].append(len(gallery) if scored.pool is None else int(scored.pool.sum()))
+        for_mean = {size: score_lanes(gallery, query, {}, per_lane=size, for_mean=BRANCHES) for size in POOLS}
+        for size in POOLS:
+            for name, scored in (("clips_at", pooled[size]), ("clips_for_mean_at", for_mean[size])):
+                pool = len(gallery) if scored.pool is None else int(scored.pool.sum())
+                clips.setdefault(f"{name}_{size}", []).append(pool)
         for fusion in FUSIONS:
             truth = {hit.clip_id for hit in fuse_lanes(gallery, whole, k=10, fusion=fusion)}
-            for size, scored in pooled.items():
+            for size, scored in (for_mean if fusion == "mean-rank" else pooled).items():
                 found = {hit.clip_id for hit in fuse_lanes(gallery, scored, k=10, fusion=fusion)}
                 shares[fusion][str(size)].append(len(found & truth) / max(len(truth), 1))
         progress.advance()
@@ -207,7 +223,7 @@ def _overlap(
         fusion: {size: round(float(np.mean(values)), 4) for size, values in by_size.items()}
         for fusion, by_size in shares.items()
     }
-    pools = {f"clips_at_{size}": round(float(np.mean(values)), 1) for size, values in clips.items()}
+    pools = {name: round(float(np.mean(values)), 1) for name, values in clips.items()}
     return overlap, {"queries": len(queries), **pools}
 
 
@@ -269,6 +285,7 @@ def text_towers() -> dict[str, Any]:
     import torch
     from open_clip.model import CLIPTextCfg, _build_text_tower
 
+    from m2hf_core.text.network import TextNetwork
     from m2hf_core.text.tower import TowerModules
 
     found: dict[str, Any] = {}
@@ -276,15 +293,18 @@ def text_towers() -> dict[str, Any]:
         config = open_clip.get_model_config(name)
         assert config is not None
         text = _build_text_tower(config["embed_dim"], CLIPTextCfg(**config["text_cfg"]))
-        tower = TowerModules(text, config["text_cfg"]).eval()
+        network = TextNetwork(config)
+        network.load_state_dict(text.state_dict())
+        tower, usual = (TowerModules(half, config["text_cfg"]).eval() for half in (network, text))
         ids = torch.zeros(1, int(config["text_cfg"]["context_length"]), dtype=torch.long)
         ids[0, :8] = torch.tensor([49406, 320, 1929, 5324, 525, 320, 2117, 49407])
         for kind, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
             tower.to(dtype)
+            usual.to(dtype)
             with torch.inference_mode():
                 ways: dict[str, Callable[[torch.Tensor], object]] = {
                     kind: tower.of_one,
-                    f"{kind}_usual": tower,
+                    f"{kind}_usual": usual,
                 }
                 took: dict[str, list[float]] = {way: [] for way in ways}
                 for _ in range(25):

@@ -56,7 +56,7 @@ class Searcher:
     blind_spots: tuple[str, ...]
     revision: Revision
     """Of the library when the gallery was loaded."""
-    _kept: OrderedDict[str, _Asked] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[str, frozenset[str] | None], _Asked] = field(default_factory=OrderedDict)
 
     @property
     def tower(self) -> TextTower | None:
@@ -100,16 +100,18 @@ class Searcher:
     ) -> SearchAnswer:
         """The k best moments. Raises `BadQuery` for an empty query.
 
-        The same text again, with other branches or another fusion, is fused again from kept scores.
+        The same text again, with other branches or another fusion, is fused again from kept scores. Mean rank alone
+        wants other clips scored, and others for other branches.
         """
         chosen = fusion or chosen_fusion(self.library)
-        asked = self._kept.get(text)
+        for_mean = frozenset[str](branches or BRANCHES) if chosen == "mean-rank" else None
+        asked = self._kept.get((text, for_mean))
         began = time.perf_counter()
         encode_ms = 0.0
         if asked is None:
-            asked = self._score(text)
+            asked = self._score(text, for_mean)
             encode_ms = asked.encode_ms
-            self._kept[text] = asked
+            self._kept[text, for_mean] = asked
             while len(self._kept) > REMEMBERED:
                 self._kept.popitem(last=False)
         hits, abstained, follows = fuse_steps(
@@ -137,7 +139,7 @@ class Searcher:
         asked = _readable(text)
         return self._step(asked).query, tuple(note.message for note in asked.notes)
 
-    def _score(self, text: str) -> _Asked:
+    def _score(self, text: str, for_mean: Collection[str] | None) -> _Asked:
         began = time.perf_counter()
         asked = _readable(text)
         notes = [f"character {note.position + 1}: {note.message}" for note in asked.notes]
@@ -147,7 +149,7 @@ class Searcher:
         steps = [self._step(step) for step in asked.steps]
         encode_ms = (time.perf_counter() - began) * 1000
         passing = filter_rows(self.gallery, asked.filters)
-        scored = [score_step(self.gallery, step, passing, self.calibration) for step in steps]
+        scored = [score_step(self.gallery, step, passing, self.calibration, for_mean) for step in steps]
         if passing is not None and not passing.any():
             notes.extend(filter_notes(self.gallery, asked.filters))
         return _Asked(scored, notes, encode_ms)

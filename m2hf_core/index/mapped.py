@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m2hf_core.index.best import best_of
-from m2hf_core.index.codes import CodedRows, coded_query
+from m2hf_core.index.codes import CodedQuery, CodedRows, coded_query
 from m2hf_core.index.vectors import BoolArray, FloatArray, IdArray
 
 SPARE = 4
@@ -60,6 +60,11 @@ class MappedIndex:
         """Inner products of query [width] by place, [N]; 0 where no vector is."""
         query = self._checked(query)
         return self._by_place([part.vectors @ query for part, _ in self._parts])
+
+    def likely(self, query: FloatArray) -> FloatArray:
+        """As `scores`, from the codes where there are some: right to 0.002 for unit rows."""
+        query = self._checked(query)
+        return self.scores(query) if self._coded is None else self._coded.scores(query)
 
     def search(
         self, query: FloatArray, k: int, allowed: BoolArray | None = None
@@ -120,18 +125,30 @@ class _CodedParts:
     """The codes of every part, whose products stand one after the other in the parts' own order."""
 
     def __init__(self, ids: IdArray, parts: Sequence[Part], codes: Sequence[CodedRows]) -> None:
-        self._codes = codes
+        self._codes, self._size = codes, len(ids)
         self._place = np.concatenate([part.rows for part in parts])
         self._ids = ids[self._place]
         self._step = np.concatenate([rows.step for rows in codes])
         self._counts: BoolArray = self._place >= 0
         self._all_count = bool(self._counts.all())
 
+    def scores(self, query: FloatArray) -> FloatArray:
+        """Inner products [N] by place, as the codes have them; 0 where no vector is."""
+        asked = coded_query(query)
+        found = np.zeros(self._size, np.float32)
+        found[self._place[self._counts]] = (self._products(asked) * np.float32(asked.step))[self._counts]
+        return found
+
+    def _products(self, asked: CodedQuery) -> FloatArray:
+        """In the parts' order, without the query's own step."""
+        found: FloatArray = np.concatenate([rows.sums(asked) for rows in self._codes]).astype(np.float32)
+        found *= self._step
+        return found
+
     def near(self, query: FloatArray, k: int, allowed: BoolArray | None) -> IdArray:
         """The places of the k best by their codes, in no order; `allowed` by place."""
-        asked = coded_query(query)
         # The query's own step is the same for all and changes no order.
-        scores = np.concatenate([rows.sums(asked) for rows in self._codes]).astype(np.float32) * self._step
+        scores = self._products(coded_query(query))
         if allowed is None and self._all_count:
             return self._place[best_of(scores, self._ids, k)]
         counts = self._counts if allowed is None else self._counts & allowed[self._place]

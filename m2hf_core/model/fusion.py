@@ -30,13 +30,20 @@ _ROUND = 2.0**16
 Places = npt.NDArray[np.int64]
 
 
-def fuse(ranks: Mapping[str, RankArray], fusion: Fusion, ids: IntArray, top: int | None = None) -> Places:
+def fuse(
+    ranks: Mapping[str, RankArray],
+    fusion: Fusion,
+    ids: IntArray,
+    top: int | None = None,
+    among: int | None = None,
+) -> Places:
     """Pool positions, best first: all [N] of them, or the first `top`, equal to the full order's prefix.
 
-    `ranks` [N] per active lane as `branch_ranks` gives them; `ids` [N]. Raises ValueError for an unknown fusion.
+    `ranks` [N] per active lane as `branch_ranks` gives them; `ids` [N]. `among`: how many clips the ranks are places
+    among, None for the pool's own size. Raises ValueError for an unknown fusion.
     """
     places = id_places(ids)
-    first = first_key(list(ranks.values()), fusion, places.shape)
+    first = first_key(list(ranks.values()), fusion, places.shape, among)
     chosen = np.arange(places.size)
     if top is not None and top < places.size:
         last = max(top, 1) - 1
@@ -44,9 +51,11 @@ def fuse(ranks: Mapping[str, RankArray], fusion: Fusion, ids: IntArray, top: int
     return _exactly(chosen, first, ranks, fusion, places)[:top]
 
 
-def positions(ranks: Mapping[str, RankArray], fusion: Fusion, places: Places, items: Places) -> Places:
+def positions(
+    ranks: Mapping[str, RankArray], fusion: Fusion, places: Places, items: Places, among: int | None = None
+) -> Places:
     """The 1-based fused ranks [H] of a few pool items, without ordering the rest; `places` [N] as `id_places`."""
-    first = first_key(list(ranks.values()), fusion, places.shape)
+    first = first_key(list(ranks.values()), fusion, places.shape, among)
     wanted = first[items]
     ordered = np.sort(first)
     ahead = np.searchsorted(ordered, wanted)
@@ -59,12 +68,14 @@ def positions(ranks: Mapping[str, RankArray], fusion: Fusion, places: Places, it
     return ahead + 1 + np.where(shared, within_tie, 0)
 
 
-def first_key(lanes: Sequence[RankArray], fusion: Fusion, shape: tuple[int, ...]) -> IntArray:
+def first_key(
+    lanes: Sequence[RankArray], fusion: Fusion, shape: tuple[int, ...], among: int | None = None
+) -> IntArray:
     """What a fusion compares first, [..., N] like each lane; smaller is better.
 
-    The pool's size N is the last axis of `shape`, which also serves when no lane is active.
+    The pool's size N is the last axis of `shape`, which also serves when no lane is active; `among` as in `fuse`.
     """
-    size = shape[-1]
+    size = shape[-1] if among is None else among
     if fusion == "mmbf":
         return np.minimum.reduce(lanes) if lanes else np.zeros(shape, np.int32)
     if fusion == "mean-rank":

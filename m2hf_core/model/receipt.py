@@ -43,16 +43,18 @@ def receipts(
     ids: IntArray,
     items: IntArray,
     brought_by: Mapping[str, BoolArray] | None = None,
+    among: int | None = None,
 ) -> list[Receipt]:
     """Receipts for some pool items, in their order; `ranks` [N] per active lane, `ids` [N], `items` [H].
 
     `brought_by` [N] per lane tells which lanes' own candidate lists hold the item, needed when the pool is smaller
-    than the gallery; None says that the pool is the gallery and every counterfactual rank is exact.
+    than the gallery; None says that the pool is the gallery and every counterfactual rank is exact. `among` as in
+    `fuse`.
     """
     chosen: Places = np.asarray(items, np.int64)
     places = id_places(ids)
-    stands = positions(ranks, fusion, places, chosen)
-    without = {lane: _without(lane, ranks, fusion, places, chosen, brought_by) for lane in ranks}
+    stands = positions(ranks, fusion, places, chosen, among)
+    without = {lane: _without(lane, ranks, fusion, places, chosen, brought_by, among) for lane in ranks}
     found = []
     for h, item in enumerate(chosen.tolist()):
         own = {lane: int(values[item]) for lane, values in ranks.items()}
@@ -76,6 +78,7 @@ def _without(
     places: Places,
     items: Places,
     brought_by: Mapping[str, BoolArray] | None,
+    among: int | None,
 ) -> list[int | str]:
     """The items' ranks [H] when one lane is left out."""
     rest = {other: values for other, values in ranks.items() if other != lane}
@@ -83,7 +86,7 @@ def _without(
     for other, values in rest.items():
         ranked = values[items] != ABSTAINED
         seen |= ranked if brought_by is None else ranked & brought_by[other][items]
-    stands = positions(rest, fusion, places, items).tolist()
+    stands = positions(rest, fusion, places, items, among).tolist()
     beyond = f"beyond {places.size}"
     return [rank if inside else beyond for rank, inside in zip(stands, seen.tolist(), strict=True)]
 

@@ -55,7 +55,7 @@ def fuse_steps(
     if len(scored) == 1:
         hits = fuse_lanes(gallery, scored[0], k=k, fusion=fusion, branches=branches, explain=explain)
         return hits, abstained, []
-    pools = [pool_of(gallery, step, branches) for step in scored]
+    pools = [pool_of(gallery, step, branches, fusion) for step in scored]
     order, follows = follow(gallery, pools, fusion)
     found = reordered_receipts(
         pools[0], fusion, order[:k], lambda lane: follow(gallery, pools, fusion, without=lane)[0]
@@ -72,14 +72,18 @@ def fuse_steps(
 
 
 def score_step(
-    gallery: Gallery, step: AskedStep, passing: BoolArray | None, calibration: Calibration | None = None
+    gallery: Gallery,
+    step: AskedStep,
+    passing: BoolArray | None,
+    calibration: Calibration | None = None,
+    for_mean: Collection[str] | None = None,
 ) -> Scored:
-    """Every lane's scores, the pool, and what is pushed down."""
+    """Every lane's scores, the pool, and what is pushed down; `for_mean` as in `score_lanes`."""
     narrowed, literal = passing, dict[str, BoolArray]()
     if step.exact is not None:
         narrowed = step.exact.holding if passing is None else passing & step.exact.holding
         literal = {Branch.SPEECH: step.exact.spoken, NAME_LANE: step.exact.named}
-    scored = score_lanes(gallery, step.query, step.asleep, narrowed, literal)
+    scored = score_lanes(gallery, step.query, step.asleep, narrowed, literal, for_mean=for_mean)
     lanes, pool = dict(scored.lanes), scored.pool
     abstained = dict(scored.abstained)
     if pool is not None:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from m2hf_core.model.receipt import Receipt, weigh_input
 from m2hf_core.records import (
     BRANCHES,
-    NAME_LANE,
     AlignedWord,
     Branch,
     BranchHit,
@@ -23,7 +22,7 @@ from m2hf_core.records import (
     SearchHit,
 )
 from m2hf_core.search.gallery import Gallery
-from m2hf_core.search.lanes import DENSE, EncodedQuery, Scored, meeting_of, populations
+from m2hf_core.search.lanes import DENSE, EncodedQuery, Scored, lanes_of, meeting_of, populations
 from m2hf_core.search.order import Pool, pool_receipts, rank_pool
 
 
@@ -36,8 +35,11 @@ def fuse_lanes(
     branches: Collection[str] = BRANCHES,
     explain: bool = False,
 ) -> tuple[SearchHit, ...]:
-    """Rank the clips over the chosen branches; the name lane takes part when none was left out."""
-    pool = pool_of(gallery, scored, branches)
+    """Rank the clips over the chosen branches; the name lane takes part when none was left out.
+
+    `mean-rank` wants what `score_lanes` draws for it; raises ValueError without.
+    """
+    pool = pool_of(gallery, scored, branches, fusion)
     return hits_of(gallery, scored, pool, pool_receipts(pool, fusion, k), explain)
 
 
@@ -84,19 +86,20 @@ def _completed_ranks(
     tested = weigh_input(
         lane.scores[pool.rows], pool.ranks[branch], pool.ids, np.asarray([found[n].item for n in own]), scores
     )
-    for n, rank in zip(own, tested.replaced_rank.tolist(), strict=True):
-        replaced[n] = rank
+    # A place in the pool, which is the rank itself unless ranks are taken among all clips.
+    by_place = np.sort(pool.ranks[branch])
+    for n, place in zip(own, tested.replaced_rank.tolist(), strict=True):
+        replaced[n] = int(by_place[place - 1])
     return replaced
 
 
-def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool:
-    """The pool with the ranks of the chosen branches and of the name lane."""
-    named = set(BRANCHES) <= set(
-        branches
-    )  # whoever picks branches by hand does not want file names among them
-    active = {
-        name: lane for name, lane in scored.lanes.items() if name in branches or (name == NAME_LANE and named)
-    }
+def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str], fusion: Fusion) -> Pool:
+    """The pool with the ranks of the chosen branches and of the name lane; raises as `fuse_lanes`."""
+    chosen = lanes_of(branches)
+    active = {name: lane for name, lane in scored.lanes.items() if name in chosen}
+    everywhere = scored.everywhere if fusion == "mean-rank" else None
+    if fusion == "mean-rank" and everywhere is None and scored.ranks_places:
+        raise ValueError("the clips were scored for another fusion than mean-rank")
     size = len(gallery)
     return rank_pool(
         np.arange(size) if scored.pool is None else np.flatnonzero(scored.pool),
@@ -106,6 +109,7 @@ def pool_of(gallery: Gallery, scored: Scored, branches: Collection[str]) -> Pool
         np.zeros(size, np.bool_) if scored.pushed is None else scored.pushed,
         scored.brought_by,
         scored.passing,
+        everywhere,
     )
 
 

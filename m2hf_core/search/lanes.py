@@ -9,7 +9,7 @@ Their scores have nothing in common, their ranks have: a clip then scores by its
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,11 +18,12 @@ import numpy.typing as npt
 from m2hf_core.index.best import best_of
 from m2hf_core.index.threads import each
 from m2hf_core.index.vectors import unit_rows
-from m2hf_core.model.ranks import BoolArray, branch_ranks
+from m2hf_core.model.ranks import BoolArray, RankArray, branch_ranks
 from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import BRANCHES, NAME_LANE, Branch
 from m2hf_core.search.calibrate import Calibration
 from m2hf_core.search.encoded import EncodedClips
+from m2hf_core.search.everywhere import Everywhere, everywhere
 from m2hf_core.search.gallery import FloatArray, Gallery
 from m2hf_core.search.meeting import DenseQuery, pooled_query
 
@@ -89,6 +90,10 @@ class Scored:
     """Row -> second at which exact words are heard."""
     calibration: Calibration | None = None
     """What scores are worth in this gallery; None where that is not known."""
+    everywhere: Everywhere | None = None
+    """The dense lanes over all clips that pass, where `mean-rank` needs them."""
+    ranks_places: bool = False
+    """Whether a pool was chosen in which a dense rank is only a place, though more could be known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +103,12 @@ class Population:
     encoded: EncodedClips
     readings: Mapping[str, DenseQuery]
     """Only of branches that have something to compare."""
+
+
+def lanes_of(branches: Collection[str]) -> frozenset[str]:
+    """The lanes that are asked; whoever picks branches by hand does not want file names among them."""
+    named = set(BRANCHES) <= set(branches)
+    return frozenset({*branches, NAME_LANE} if named else branches)
 
 
 def populations(gallery: Gallery, query: EncodedQuery) -> list[Population]:
@@ -132,10 +143,12 @@ def score_lanes(
     passing: BoolArray | None = None,
     literal: Mapping[str, BoolArray] | None = None,
     per_lane: int | None = None,
+    for_mean: Collection[str] | None = None,
 ) -> Scored:
     """Score the clips in every lane that can say something about this query; `passing` [N], None = all.
 
-    `literal` [N] per lane: where exact words stand, which is a full score in the speech or name lane.
+    `literal` [N] per lane: where exact words stand, which is a full score in the speech or name lane. `for_mean`: the
+    branches whose mean rank will order the answer; it needs more clips scored, and where all others stand.
     """
     lanes: dict[str, LaneScores] = {}
     abstained: dict[str, str] = {}
@@ -150,6 +163,14 @@ def score_lanes(
         lanes[NAME_LANE] = name
     known = populations(gallery, query)
     brought = candidates(gallery, known, lanes, passing, PER_LANE if per_lane is None else per_lane)
+    more = brought is not None and len(known) == 1 and bool(known[0].readings)
+    overall = None
+    if brought is not None and more and for_mean is not None:
+        overall = _everywhere(gallery, known[0], lanes, passing, for_mean)
+        for known_lane, lane in lanes.items():
+            brought[known_lane][overall.drawn] |= ~lane.abstain[overall.drawn]
+        for branch, active in overall.active.items():
+            brought[branch][overall.drawn] |= active[overall.drawn]
     pool = passing if brought is None else np.logical_or.reduce(list(brought.values()))
     dense = _dense_lanes(known, len(gallery), pool)
     for branch in DENSE:
@@ -160,7 +181,7 @@ def score_lanes(
         else:
             abstained[branch] = asleep.get(branch, UNTRAINED)
     in_order = {name: lanes[name] for name in (*BRANCHES, NAME_LANE) if name in lanes}
-    return Scored(query, in_order, abstained, pool, brought, passing)
+    return Scored(query, in_order, abstained, pool, brought, passing, everywhere=overall, ranks_places=more)
 
 
 def candidates(
@@ -192,6 +213,30 @@ def candidates(
         best = taking[best_of(lane.scores[taking], gallery.ids[taking], per_lane)]
         brought.setdefault(name, np.zeros(len(gallery), np.bool_))[best] = True
     return brought
+
+
+def _everywhere(
+    gallery: Gallery,
+    population: Population,
+    lanes: Mapping[str, LaneScores],
+    passing: BoolArray | None,
+    branches: Collection[str],
+) -> Everywhere:
+    """Where all clips that pass stand, by vectors; `lanes` as in `candidates`."""
+    encoded, chosen = population.encoded, lanes_of(branches)
+    active = {
+        name: here
+        for name in population.readings
+        if (here := encoded.present[name] if passing is None else encoded.present[name] & passing).any()
+    }
+    said = each(lambda name: encoded.index[name].likely(population.readings[name].vector), active)
+    known: list[RankArray] = []
+    for name, lane in lanes.items():
+        silent = lane.abstain if passing is None else lane.abstain | ~passing
+        if name in chosen:
+            known.extend(branch_ranks({name: lane.scores}, gallery.ids, {name: silent}).values())
+    everyone = np.ones(len(gallery), np.bool_) if passing is None else passing
+    return everywhere(dict(zip(active, said, strict=True)), active, known, everyone, chosen)
 
 
 def _dense_lanes(known: Sequence[Population], size: int, pool: BoolArray | None) -> dict[str, LaneScores]:

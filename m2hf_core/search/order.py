@@ -16,6 +16,7 @@ from m2hf_core.model.fusion import Places, fuse
 from m2hf_core.model.ranks import ABSTAINED, TIED_LANES, BoolArray, FloatArray, RankArray, branch_ranks
 from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import Fusion
+from m2hf_core.search.everywhere import Everywhere, behind
 
 Order = Callable[[str], Places]
 """Makes an order again with one lane left out."""
@@ -35,6 +36,8 @@ class Pool:
     """[n] True for what stands behind all others."""
     brought_by: Mapping[str, BoolArray] | None = None
     """[n] per lane: what it brought into a pool that is smaller than the gallery."""
+    among: int | None = None
+    """How many clips the ranks of dense lanes are places among; None = those of the pool."""
 
 
 def rank_pool(
@@ -45,11 +48,13 @@ def rank_pool(
     pushed: BoolArray,
     brought_by: Mapping[str, BoolArray] | None = None,
     passing: BoolArray | None = None,
+    everywhere: Everywhere | None = None,
 ) -> Pool:
     """Rank every lane for the pool `rows` [n]; all other arrays [N] are the gallery's.
 
-    Dense lanes rank the pool. Speech and names are known of everything that passes, so theirs are the ranks there:
-    inside the pool a word that thousands share would look as rare as the pool is small.
+    Dense lanes rank the pool, or, with `everywhere`, all that pass. Speech and names are known of everything that
+    passes, so theirs are the ranks there: inside the pool a word that thousands share would look as rare as the pool
+    is small.
     """
     silent = {name: values[rows] for name, values in abstain.items()}
     down = pushed[rows]
@@ -58,12 +63,34 @@ def rank_pool(
         nobody = np.zeros(len(rows), np.bool_)
         brought = {name: brought_by[name][rows] if name in brought_by else nobody for name in scores}
     dense = {name: values[rows] for name, values in scores.items() if name not in TIED_LANES}
-    ranked = _pushed_ranks(dense, ids[rows], {name: silent[name] for name in dense}, down)
+    if everywhere is None:
+        ranked = _pushed_ranks(dense, ids[rows], {name: silent[name] for name in dense}, down)
+    else:
+        ranked = _ranks_everywhere(everywhere, dense, silent, rows, down)
     for name in scores:
         if name in TIED_LANES and not silent[name].all():
             active = ~abstain[name] if passing is None else ~abstain[name] & passing
             ranked[name] = _tied_ranks(scores[name], active, pushed, rows, silent[name])
-    return Pool(rows, ids[rows], {name: ranked[name] for name in scores if name in ranked}, down, brought)
+    in_order = {name: ranked[name] for name in scores if name in ranked}
+    return Pool(rows, ids[rows], in_order, down, brought, None if everywhere is None else everywhere.size)
+
+
+def _ranks_everywhere(
+    everywhere: Everywhere,
+    scores: Mapping[str, FloatArray],
+    silent: Mapping[str, BoolArray],
+    rows: Places,
+    down: BoolArray,
+) -> dict[str, RankArray]:
+    """Ranks [n] of dense lanes among all that pass, what is pushed behind the rest."""
+    found = {}
+    for name, values in scores.items():
+        here = ~silent[name]
+        if here.any():
+            ranks = np.full(len(rows), ABSTAINED, np.int32)
+            ranks[here] = everywhere.ranks(name, rows[here], values[here])
+            found[name] = behind(ranks, down, int(np.count_nonzero(everywhere.active[name])))
+    return found
 
 
 def _pushed_ranks(
@@ -114,7 +141,7 @@ def order_pool(pool: Pool, ranks: Mapping[str, RankArray], fusion: Fusion, top: 
     """Pool positions that some lane ranks, best first, what is pushed down last; `ranks` may lack lanes."""
     if not ranks:
         return np.empty(0, np.int64)
-    best = fuse(ranks, fusion, pool.ids, top=None if pool.pushed.any() else top)
+    best = fuse(ranks, fusion, pool.ids, None if pool.pushed.any() else top, pool.among)
     best = best[np.any([values[best] != ABSTAINED for values in ranks.values()], axis=0)]
     down = pool.pushed[best]
     return np.concatenate([best[~down], best[down]])[:top]
@@ -129,7 +156,7 @@ def pool_receipts(pool: Pool, fusion: Fusion, k: int) -> list[Receipt]:
     """Receipts of the first k."""
     best = order_pool(pool, pool.ranks, fusion, k)
     if not pool.pushed.any():
-        return receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by)
+        return receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by, pool.among)
     return reordered_receipts(pool, fusion, best, lambda lane: order_pool(pool, left_out(pool, lane), fusion))
 
 
@@ -148,5 +175,7 @@ def reordered_receipts(pool: Pool, fusion: Fusion, best: Places, order: Order) -
                 for lane, places in without.items()
             },
         )
-        for rank, receipt in enumerate(receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by), 1)
+        for rank, receipt in enumerate(
+            receipts(pool.ranks, fusion, pool.ids, best, pool.brought_by, pool.among), 1
+        )
     ]

@@ -206,8 +206,9 @@ def test_a_pool_is_ranked_by_the_rules(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lanes_module, "SCORED_WHOLE", 10)
         patch.setattr(lanes_module, "PER_LANE", per_lane)
-        patch.setattr(score_lanes, "__defaults__", (None, None, per_lane))
-        scored = score_step(gallery, AskedStep(query, {}, said), passing)
+        patch.setattr(score_lanes, "__defaults__", (None, None, per_lane, None))
+        for_mean = BRANCHES if fusion == "mean-rank" else None
+        scored = score_step(gallery, AskedStep(query, {}, said), passing, for_mean=for_mean)
     assert scored.pool is not None
     pool = set(gallery.ids[scored.pool].tolist())
     pushed = set() if scored.pushed is None else set(gallery.ids[scored.pushed].tolist())
