@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.dialog import Dialog, Hint, TableDialog, closing, muted
+from app.gui.dialog import Choice, Dialog, Hint, TableDialog, closing, muted
 from app.gui.theme import STEP
 from m2hf_core.records import Failure
 
@@ -74,7 +74,7 @@ class SettingsDialog(Dialog):
     def _field(self, name: str, setting: Document) -> QComboBox | QLineEdit:
         value = setting["value"]
         if setting["kind"] == "choice":
-            box = QComboBox()
+            box = Choice()
             box.addItems([str(choice) for choice in setting["choices"]])
             box.setCurrentText(str(value))
             box.currentTextChanged.connect(lambda text: self.changed.emit(name, text))
@@ -239,7 +239,11 @@ class SureDialog(Dialog):
 
 
 class StayDialog(Dialog):
-    """Asked once, when the window is closed while indexing works. Accepted: it goes on in the tray."""
+    """Asked once, when the window is closed while indexing works. Accepted: it goes on in the tray; `QUIT`: it ends;
+    rejected: the window is not closed at all.
+    """
+
+    QUIT = 2
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -250,9 +254,9 @@ class StayDialog(Dialog):
         self.stay = buttons.addButton(
             self.tr("Go on in the background"), QDialogButtonBox.ButtonRole.AcceptRole
         )
-        self.quit = buttons.addButton(self.tr("Quit"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.quit = buttons.addButton(self.tr("Quit"), QDialogButtonBox.ButtonRole.DestructiveRole)
         buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        self.quit.clicked.connect(lambda: self.done(self.QUIT))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
         layout.setSpacing(3 * STEP)

@@ -368,6 +368,9 @@ class MainWindow(QMainWindow):
         return True
 
     def _close_as_chosen(self, choice: int) -> None:
+        if choice == QDialog.DialogCode.Rejected:
+            self.session.put_flag("asked_to_stay", False)
+            return
         self.stay.setChecked(choice == QDialog.DialogCode.Accepted)
         self.close()
 

@@ -6,7 +6,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QLoggingCategory, QObject, Signal
+from PySide6.QtCore import QLoggingCategory, QObject, QTimer, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 
@@ -21,6 +21,8 @@ from m2hf_core.config.paths import APP_NAME, open_paths
 # Which optional sound servers Qt did not find is no news for anybody.
 QUIET = "qt.multimedia.symbolsresolver=false\nqt.multimedia.ffmpeg=false"
 KNOCK_MS = 500
+TRAY_LOOK_MS, TRAY_LOOKS = 500, 60
+"""Half a minute for the tray to appear."""
 
 
 def make_application() -> QApplication:
@@ -79,6 +81,9 @@ class Program(QObject):
         self.window: MainWindow | None = None
         self._doorbell: Doorbell | None = None
         self._tray: Tray | None = None
+        self._look = QTimer(self, singleShot=True, interval=TRAY_LOOK_MS)
+        self._look.timeout.connect(self._put_into_tray)
+        self._looks_left = 0
 
     def open(self, data_dir: Path | None, preset: str | None, *, hidden: bool = False) -> bool:
         """Show a library, in place of the one that is shown; False when another program shows it.
@@ -95,7 +100,7 @@ class Program(QObject):
         bridge = Bridge(data_dir, preset)
         window = MainWindow(bridge, self._theme, Session(folder))
         window.library_wanted.connect(self.open)
-        if not (hidden and QSystemTrayIcon.isSystemTrayAvailable()):
+        if not hidden:
             window.show()
         bridge.start()
         old, self.window = self.window, window
@@ -103,13 +108,15 @@ class Program(QObject):
             old.leave()
         if former is not None:
             former.close()
-        self._put_into_tray(window)
+        self._looks_left = TRAY_LOOKS
+        self._put_into_tray()
         return True
 
     def close(self) -> None:
         """Close the window for good, and let another program show the library."""
         if self.window is not None:
             self.window.leave()
+        self._look.stop()
         if self._doorbell is not None:
             self._doorbell.close()
 
@@ -131,8 +138,17 @@ class Program(QObject):
         self.close()
         self._application.quit()
 
-    def _put_into_tray(self, window: MainWindow) -> None:
+    def _put_into_tray(self) -> None:
+        """At login the panel that has the tray often comes later than this program: it is waited for."""
+        window = self.window
+        if window is None:
+            return
         if not QSystemTrayIcon.isSystemTrayAvailable():
+            self._looks_left -= 1
+            if self._looks_left > 0:
+                self._look.start()
+            elif not window.isVisible():
+                self.show()  # it began hidden, and nothing else would lead to it
             return
         if self._tray is None:
             self._tray = Tray(self)

@@ -223,6 +223,11 @@ def test_with_a_tray_the_first_closing_during_indexing_asks_once(qtbot, theme, b
     dialog = next(d for d in window.children() if d.objectName() == "closing")
     assert window.isVisible()
     assert dialog.isVisible()
+    dialog.reject()
+    assert window.isVisible(), "Esc takes the closing back"
+    window.close()
+    dialog = [d for d in window.children() if d.objectName() == "closing"][-1]
+    assert dialog.isVisible(), "and it is asked the next time"
     dialog.accept()
     assert not window.isVisible()
     assert window.stay.isChecked()
@@ -230,6 +235,23 @@ def test_with_a_tray_the_first_closing_during_indexing_asks_once(qtbot, theme, b
     window.close()
     assert not window.isVisible(), "it is not asked again"
     window.stay.setChecked(False)
+
+
+def test_quitting_instead_ends_the_work(qtbot, theme, bridge, tmp_path) -> None:
+    from app.gui.main_window import MainWindow
+    from app.gui.session import Session
+
+    window = MainWindow(bridge, theme, Session(tmp_path))
+    qtbot.addWidget(window)
+    window.show()
+    window.offer_tray()
+    ended: list[bool] = []
+    bridge.stop = lambda: ended.append(True)
+    bridge.working.emit(Work("working", "", "beach.mp4", "audio", 0.6, 3.2, 840.0))
+    window.close()
+    next(d for d in window.children() if d.objectName() == "closing").quit.click()
+    assert ended == [True]
+    assert not window.isVisible()
 
 
 def test_a_second_start_shows_the_window_that_is_there(qtbot, qapp, tmp_path, monkeypatch) -> None:

@@ -7,12 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QLineEdit, QWidget
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QWidget,
+)
 
 import app.gui
 from app.gui.dialogs import CaptionDialog, FailuresDialog, ModelsDialog, SettingsDialog
 from app.gui.first_run import FirstRunDialog
+from app.gui.records import Work
 from app.gui.scorers_dialog import ScorersDialog
 
 SHOWN_BY = {
@@ -131,9 +140,69 @@ def test_the_tray_opens_pauses_resumes_and_quits(qtbot, qapp, theme, monkeypatch
     opens, pauses, resumes, quits = program._tray.contextMenu().actions()
     opens.trigger()
     assert window.isVisible()
+    assert (pauses.isVisible(), resumes.isVisible()) == (True, False)
     pauses.trigger()
+    window.bridge.working.emit(Work("paused", "Paused"))
+    assert (pauses.isVisible(), resumes.isVisible()) == (False, True)
     resumes.trigger()
+    window.hide()
+    program._tray.activated.emit(QSystemTrayIcon.ActivationReason.Context)
+    assert not window.isVisible(), "the other button is for the menu"
+    program._tray.activated.emit(QSystemTrayIcon.ActivationReason.Trigger)
+    assert window.isVisible()
     quits.trigger()
     assert called == ["pause", "resume", "quit"]
     assert not window.isVisible()
     window.deleteLater()
+
+
+@pytest.mark.qt_log_ignore("systemTrayWindowChanged", "raise\\(\\)", extend=True)
+def test_a_tray_that_comes_later_is_waited_for(qtbot, qapp, monkeypatch, tmp_path) -> None:
+    from PySide6.QtWidgets import QSystemTrayIcon
+
+    from app.gui import start
+    from app.gui.bridge import Bridge
+
+    there: list[bool] = []
+    monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: bool(there)))
+    monkeypatch.setattr(Bridge, "start", lambda self: None)
+    monkeypatch.setattr(start, "TRAY_LOOK_MS", 10)
+    program = start.Program(qapp)
+    assert program.open(tmp_path / "one", "demo", hidden=True)
+    first = program.window
+    assert not first.isVisible()
+    there.append(True)
+    qtbot.waitUntil(lambda: program._tray is not None)
+    assert not first.isVisible()
+    there.clear()
+    monkeypatch.setattr(start, "TRAY_LOOKS", 3)
+    assert program.open(tmp_path / "two", "demo", hidden=True)
+    qtbot.waitUntil(program.window.isVisible)
+    program.close()
+    for window in (first, program.window):
+        window.deleteLater()
+
+
+def test_the_wheel_scrolls_past_a_choice(qtbot, theme, described, monkeypatch) -> None:
+    from app.gui.dialogs import SettingsDialog
+
+    dialog = SettingsDialog(described)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    box = dialog.fields["fusion"]
+    before = box.currentText()
+    for focused in (False, True):
+        monkeypatch.setattr(box, "hasFocus", lambda focused=focused: focused)
+        place = QPointF(10, 10)
+        turn = QWheelEvent(
+            place,
+            box.mapToGlobal(place),
+            QPoint(),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(box, turn)
+        assert (box.currentText() != before) == focused
