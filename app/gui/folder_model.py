@@ -97,7 +97,7 @@ class FolderModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return folder.path.name or str(folder.path)
         if role == Qt.ItemDataRole.DecorationRole:
-            return dot(_mark(folder), hollow=not folder.online)
+            return dot(_mark(folder), hollow=not folder.online or not folder.watched)
         if role == Qt.ItemDataRole.ToolTipRole:
             return f"{folder.path}\n{self._state(folder)}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -109,6 +109,8 @@ class FolderModel(QAbstractItemModel):
             return str(self._total)
         if not folder.online:
             return self.tr("offline")
+        if not folder.watched:
+            return self.tr("{} · not watched").format(folder.videos)
         if folder.waiting:
             return self.tr("{} · {} waiting").format(folder.videos, folder.waiting)
         return str(folder.videos)
@@ -119,6 +121,8 @@ class FolderModel(QAbstractItemModel):
             parts.append(self.tr("{} waiting").format(folder.waiting))
         if folder.failed:
             parts.append(self.tr("{} failed").format(folder.failed))
+        if not folder.watched:
+            parts.append(self.tr("not watched"))
         if not folder.online:
             parts.append(self.tr("offline"))
         return ", ".join(parts)
@@ -135,7 +139,7 @@ class FolderModel(QAbstractItemModel):
 
 
 def _mark(folder: FolderView) -> str:
-    if not folder.online:
+    if not folder.online or not folder.watched:
         return AWAY
     if folder.waiting:
         return WAITING

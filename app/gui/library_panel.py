@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.dialog import films
+from app.gui.dialog import Choice, films
 from app.gui.folder_model import COUNT, FolderModel
 from app.gui.theme import STEP, Theme
 from app.services.views import FolderView, Overview
@@ -186,7 +186,7 @@ class LibraryPanel(QScrollArea):
         return button
 
     def _choice(self, name: str, choices: Sequence[tuple[str, str]]) -> QComboBox:
-        box = QComboBox()
+        box = Choice()
         box.setAccessibleName(name)
         for text, words in choices:
             box.addItem(text, words)
@@ -221,13 +221,15 @@ class LibraryPanel(QScrollArea):
     def folder_menu(self, folder: FolderView) -> QMenu:
         """What can be done with a folder."""
         menu = QMenu(self)
-        for text, signal in (
-            (self.tr("Show in file manager"), self.reveal_wanted),
-            (self.tr("Stop watching"), self.removal_wanted),
-            (self.tr("Forget this folder…"), self.forgetting_wanted),
+        for text, act in (
+            (self.tr("Show in file manager"), self.reveal_wanted.emit),
+            (self.tr("Stop watching"), self.removal_wanted.emit)
+            if folder.watched
+            else (self.tr("Watch again"), lambda path: self.folders_wanted.emit([path])),
+            (self.tr("Forget this folder…"), self.forgetting_wanted.emit),
         ):
             action = QAction(text, menu)
-            action.triggered.connect(lambda _=False, signal=signal: signal.emit(folder.path))
+            action.triggered.connect(lambda _=False, act=act: act(folder.path))
             menu.addAction(action)
         return menu
 

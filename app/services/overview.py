@@ -26,9 +26,8 @@ def overview(library: Library) -> Overview:
     for row in rows:
         count = counts.get(row.folder_id, nothing)
         online = row.state == "online"
-        views.append(
-            FolderView(row.folder_id, Path(row.path), online, count.videos, count.ready, count.failed)
-        )
+        told = (count.videos, count.ready, count.failed)
+        views.append(FolderView(row.folder_id, Path(row.path), online, *told, watched=row.watched))
     return Overview(
         folders=tuple(views),
         videos={str(name): count for name, count in now.videos.items()},

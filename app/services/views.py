@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class FolderView:
-    """A watched folder as the list shows it."""
+    """A folder as the list shows it."""
 
     folder_id: int
     path: Path
@@ -17,6 +17,8 @@ class FolderView:
     videos: int
     ready: int
     failed: int
+    watched: bool = True
+    """Else nothing new is taken in; what was found in it before stays searchable."""
 
     @property
     def waiting(self) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
 from app.gui.captions_panel import CaptionsModel
 from app.gui.dialog import TableModel
 from app.gui.folder_model import COUNT, FolderModel
 from app.gui.results_model import ResultsModel, Section
+from app.services.views import FolderView
 from m2hf_core.records import Branch, BranchHit, CaptionHit
 
 STRICT = QAbstractItemModelTester.FailureReportingMode.Warning  # a warning fails the test, with its words
@@ -104,3 +106,16 @@ def test_tables_keep_the_rules(qapp) -> None:
     model.show([("a", ("a.mp4", "empty")), ("b", ("b.mp4", "truncated"))])
     assert (model.rowCount(), model.columnCount(), model.key(1)) == (2, 2, "b")
     assert model.key(7) is None
+
+
+def test_a_folder_that_is_left_says_so_and_can_be_watched_again(window, overview, qtbot) -> None:
+    left = FolderView(1, Path("/home/me/Family"), True, 31, 31, 0, watched=False)
+    window.library.show_overview(overview(folders=(left,)))
+    row = window.library.folders.index(1, 0)
+    assert row.data(Qt.ItemDataRole.AccessibleTextRole) == "Family, 31 · not watched"
+    again = next(
+        action for action in window.library.folder_menu(left).actions() if action.text() == "Watch again"
+    )
+    with qtbot.waitSignal(window.library.folders_wanted) as wished:
+        again.trigger()
+    assert wished.args == [[left.path]]
