@@ -130,7 +130,8 @@ class EncodedClips:
     def _at_once(self, rows: Places) -> list[Places]:
         """Positions in `rows` [P] by where their frames lie, so many as are compared together."""
         order = np.lexsort((self._place[rows], self._segment[rows]))
-        return [order[start : start + AT_ONCE] for start in range(0, len(order), AT_ONCE)]
+        # In equal shares: two threads would wait for the larger one.
+        return np.array_split(order, -(-len(order) // AT_ONCE)) if len(order) else []
 
     def frames(self, row: int, branch: str) -> FloatArray:
         """[F, d] the unit frames of a clip that was looked at."""
