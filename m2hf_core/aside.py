@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,14 +16,18 @@ from typing import BinaryIO
 
 from m2hf_core.errors import DiskFull, KnownError
 
+LEFT = re.compile(r"\..+\.\d+\.part")
 TRY_AGAIN = "Free some space and try again."
 
 
-def write_aside(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Write `content`, or what it writes, to `path`, whose folder exists. Raises `OSError`."""
+def write_aside(path: Path, content: bytes | Callable[[BinaryIO], object], *, private: bool = False) -> None:
+    """Write `content`, or what it writes, to `path`, whose folder exists. Raises `OSError`.
+
+    `private`: for its owner's eyes alone, from the first byte on.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("wb") as file:
+        with _for_the_owner(aside) if private else aside.open("wb") as file:
             if callable(content):
                 content(file)
             else:
@@ -33,6 +39,21 @@ def write_aside(path: Path, content: bytes | Callable[[BinaryIO], object]) -> No
         with suppress(OSError):
             aside.unlink()
         raise
+
+
+def sweep(folder: Path, older_s: float = 0.0) -> None:
+    """Remove what killed programs left aside in `folder`, where nobody else writes, or not for as long as `older_s`."""
+    before = time.time() - older_s
+    with suppress(OSError):  # the next sweep takes what this one could not
+        for aside in folder.glob(".*.part"):
+            if LEFT.fullmatch(aside.name) and (not older_s or aside.stat().st_mtime < before):
+                aside.unlink(missing_ok=True)
+
+
+def _for_the_owner(aside: Path) -> BinaryIO:
+    aside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(aside, flags, 0o600), "wb")
 
 
 def write_file(path: Path, content: bytes | Callable[[BinaryIO], object], hint: str = TRY_AGAIN) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.services.apart import run_apart
+from m2hf_core.aside import write_file
 from m2hf_core.errors import Interrupted, KnownError, UsageError
 from m2hf_core.media.cutting import Cut, EditInfo, cut, edit_infos
 from m2hf_core.progress import Progress
@@ -209,12 +210,6 @@ def write_texts(texts: Mapping[str, str], output: Path, overwrite: bool = False)
     there: Sequence[Path] = [path for path in targets.values() if path.exists() and not overwrite]
     if there:
         raise KnownError(f"{there[0]} is there already.", "Choose another name, or move it away.")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        for label, text in texts.items():
-            aside = targets[label].with_name(f".{targets[label].name}.part")
-            aside.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
-            aside.replace(targets[label])
-    except OSError as error:
-        raise KnownError(f"{output} cannot be written.", f"{error.strerror}.") from error
+    for label, text in texts.items():
+        write_file(targets[label], text.encode("utf-8", "surrogateescape"))
     return list(targets.values())

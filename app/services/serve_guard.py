@@ -17,6 +17,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from m2hf_core.aside import write_aside
 from m2hf_core.errors import KnownError, UsageError
 
 OPEN_PATHS = ("/openapi.json",)
@@ -107,12 +108,7 @@ def read_token(file: Path, new: bool) -> tuple[str, bool]:
             if len(token) >= 32:
                 return token, False
         token = secrets.token_urlsafe(32)
-        aside = file.with_name(f".{file.name}.{os.getpid()}.part")
-        aside.unlink(missing_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-            opened.write(token + "\n")
-        aside.replace(file)
+        write_aside(file, f"{token}\n".encode(), private=True)
     except (OSError, UnicodeDecodeError) as error:
         raise KnownError(
             f"The token file {file} cannot be read or written.", "Delete it, and try again.", str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from m2hf_core.aside import write_file
 from m2hf_core.config.paths import Paths
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.records import FUSIONS
@@ -239,12 +239,5 @@ def _damaged(path: Path, detail: str) -> KnownError:
 
 
 def _write(path: Path, values: Mapping[str, Value]) -> None:
-    """Aside and renamed, so that a crash leaves the old settings or the new ones."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise KnownError(f"The setting could not be written to {path}.", error.strerror or "") from error
+    """Whole or not at all, so that a crash leaves the old settings or the new ones."""
+    write_file(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())

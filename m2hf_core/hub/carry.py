@@ -6,10 +6,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from m2hf_core.aside import explained
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.hub.files import sha256_of
 from m2hf_core.hub.manifest import Manifest, WeightFile, load_manifest
-from m2hf_core.hub.place import explained, need_room, part_of, stream, target_of
+from m2hf_core.hub.place import GOES_ON, need_room, part_of, stream, target_of
 from m2hf_core.hub.prepare import unpack
 from m2hf_core.hub.verify import Finding, judge_digest
 from m2hf_core.progress import Progress
@@ -73,7 +74,7 @@ def _copy(path: Path, weight: WeightFile, digest: str, progress: Progress) -> Fi
         raise KnownError(
             f"{path} changed while it was copied.", "Wait until it is complete and import again."
         )
-    with explained(target):
+    with explained(target, GOES_ON):
         part.replace(target)
     return judge_digest(weight, target, digest)
 

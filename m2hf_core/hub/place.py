@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from m2hf_core.aside import explained
 from m2hf_core.config.paths import models_dir
-from m2hf_core.errors import DiskFull, KnownError
+from m2hf_core.errors import DiskFull
 from m2hf_core.hub.files import CHUNK_BYTES
 from m2hf_core.hub.manifest import WeightFile
 from m2hf_core.progress import Progress
 
+GOES_ON = "Make room and start again; what is there already is kept."
 SPARE_BYTES = 200 << 20
 """Left free: a machine without any room left behaves strangely everywhere."""
 
@@ -49,31 +48,17 @@ def stream(source: IO[bytes], target: Path, progress: Progress, mode: str = "wb"
     Only the writing is explained: what goes wrong with `source` is its own affair.
     """
     digest = hashlib.sha256()
-    with explained(target):
+    with explained(target, GOES_ON):
         target.parent.mkdir(parents=True, exist_ok=True)
         sink = target.open(mode)
     with sink:
         while chunk := source.read(CHUNK_BYTES):
-            with explained(target):
+            with explained(target, GOES_ON):
                 sink.write(chunk)
                 sink.flush()  # else a full disk would be noticed only when closing
             digest.update(chunk)
             progress.advance(len(chunk))
     return digest.hexdigest()
-
-
-@contextmanager
-def explained(target: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into sentences."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"The disk became full while {target.name} was written to {target.parent}.",
-                "Make room and start again; what is there already is kept.",
-            ) from error
-        raise KnownError(f"{target} cannot be written.", f"{error.strerror or error}.") from error
 
 
 def megabytes(size: int | None) -> str:

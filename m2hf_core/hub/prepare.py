@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from m2hf_core.aside import write_file
+from m2hf_core.aside import explained, write_file
 from m2hf_core.errors import BadModelFile, ModelsMissing
 from m2hf_core.hub.fetch import fetch, refuse_if_offline, stated_digest
 from m2hf_core.hub.files import digest_of, locate, sha256_of, statement_of, with_stated
 from m2hf_core.hub.manifest import Manifest, Preset, WeightFile, load_manifest
-from m2hf_core.hub.place import explained, megabytes, need_room, part_of, stream, target_of
+from m2hf_core.hub.place import GOES_ON, megabytes, need_room, part_of, stream, target_of
 from m2hf_core.hub.verify import Finding, judge, judge_digest
 from m2hf_core.progress import Progress
 
@@ -128,7 +128,7 @@ def _settle(weight: WeightFile, part: Path, finding: Finding) -> Finding:
             "Start again; if it happens again, the publisher has changed the file.",
             f"expected {weight.sha256}, got {digest}",
         )
-    with explained(target):
+    with explained(target, GOES_ON):
         part.replace(target)
     return judge_digest(weight, target, digest_of(target))
 

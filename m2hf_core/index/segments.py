@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m2hf_core.aside import write_aside
+from m2hf_core.aside import sweep, write_aside
 from m2hf_core.index.vectors import IdArray
 
 FORMAT = 1
@@ -146,6 +146,7 @@ class SegmentFolder:
     def _replace(self, manifest: dict[str, Any]) -> None:
         body = {**manifest, "format": FORMAT, "key": self.key}
         self.folder.mkdir(parents=True, exist_ok=True)
+        sweep(self.folder)
         content = json.dumps({"crc": zlib.crc32(_canonical(body)), "manifest": body})
         write_aside(self.folder / MANIFEST, content.encode())
         named = {f"seg-{entry['name']}" for entry in body["segments"]}

@@ -10,17 +10,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from m2hf_core.errors import KnownError
+from m2hf_core.aside import cannot_write, sweep, write_aside
 from m2hf_core.index.vectors import unit_rows
 from m2hf_core.progress import Progress
 
@@ -37,6 +36,7 @@ SEGMENT = 4096
 PRODUCT_ROWS = 2048
 """Rows that are float32 at once while comparing: 4 MB at width 512, which stay near the processor."""
 DIGEST = 16
+A_DAY_S = 86_400.0
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -125,7 +125,7 @@ class _Segments(Generic[Payload]):
         self,
         folder: Path,
         ending: str,
-        save: Callable[[Path, Payload], None],
+        save: Callable[[BinaryIO, Payload], None],
         load: Callable[[Path, int], Payload],
     ) -> None:
         self._folder, self._ending, self._save, self._load = folder, ending, save, load
@@ -184,32 +184,21 @@ class _Segments(Generic[Payload]):
         digests = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, DIGEST)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._put(f"{name}.{self._ending}", lambda path: self._save(path, payload))
-            self._put(f"{name}.keys.npy", lambda path: _save_array(path, digests))
+            sweep(self._folder, A_DAY_S)  # another program may add at this moment
+            write_aside(self._folder / f"{name}.{self._ending}", lambda file: self._save(file, payload))
+            write_aside(self._folder / f"{name}.keys.npy", lambda file: _save_array(file, digests))
         except OSError as error:
             if error.errno in READ_ONLY:
                 return  # a library that may only be read is searched all the same, paying each time
-            raise KnownError(
-                f"Captions could not be kept in {self._folder}.", f"{error.strerror}.", str(error)
-            ) from error
-
-    def _put(self, name: str, write: Callable[[Path], None]) -> None:
-        aside = self._folder / f".{name}.part"
-        try:
-            write(aside)
-            os.replace(aside, self._folder / name)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
+            raise cannot_write(error, self._folder) from error
 
 
 def _chunks(items: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _save_array(path: Path, values: npt.NDArray[np.generic]) -> None:
-    with path.open("wb") as file:
-        np.save(file, values, allow_pickle=False)
+def _save_array(file: BinaryIO, values: npt.NDArray[np.generic]) -> None:
+    np.save(file, values, allow_pickle=False)
 
 
 def _map_array(path: Path, rows: int) -> npt.NDArray[np.float16]:
@@ -220,8 +209,8 @@ def _map_array(path: Path, rows: int) -> npt.NDArray[np.float16]:
     return block
 
 
-def _save_lines(path: Path, lines: list[str]) -> None:
-    path.write_text(json.dumps(lines, ensure_ascii=False), "utf-8")
+def _save_lines(file: BinaryIO, lines: list[str]) -> None:
+    file.write(json.dumps(lines, ensure_ascii=False).encode())
 
 
 def _read_lines(path: Path, rows: int) -> list[str]:

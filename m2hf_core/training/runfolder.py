@@ -27,7 +27,7 @@ from typing import Any, Self
 
 import torch
 
-from m2hf_core.aside import explained, write_aside
+from m2hf_core.aside import explained, sweep, write_aside
 from m2hf_core.errors import BadModelFile, KnownError, UsageError
 
 CONFIG, ENVIRONMENT, METRICS, EVENTS = "config.json", "environment.json", "metrics.jsonl", "events"
@@ -55,6 +55,7 @@ class RunFolder:
                 f"Another process{f' ({pid})' if pid else ''} is training into {self.path}.",
                 "Wait until it has finished, or give this run a folder of its own.",
             )
+        sweep(self.path)
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
         return self

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from m2hf_core.aside import write_aside, write_file
+from m2hf_core.aside import sweep, write_aside, write_file
 from m2hf_core.errors import DiskFull, KnownError
 
 
@@ -53,3 +53,31 @@ def test_other_refusals_are_sentences(tmp_path: Path) -> None:
     assert names(tmp_path) == ["folder"]
     with pytest.raises(OSError, match="No such file"):
         write_aside(tmp_path / "no folder" / "a", b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_what_is_private_is_so_while_it_is_written(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def writes(file: BinaryIO) -> None:
+        seen.append(os.fstat(file.fileno()).st_mode & 0o777)
+        file.write(b"secret")
+
+    write_aside(tmp_path / "a", writes, private=True)
+    assert seen == [0o600]
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a").read_bytes() == b"secret"
+
+
+def test_what_a_killed_program_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    kept = [".hidden.part", "film.mp4.12.part", ".last.pt.x.part", ".last.pt.4711.part.txt"]
+    for name in (*kept, ".last.pt.4711.part", ".a.1.part"):
+        (tmp_path / name).touch()
+    sweep(tmp_path, older_s=3600)
+    assert len(names(tmp_path)) == 6, "others may be writing"
+    os.utime(tmp_path / ".a.1.part", (0, 0))
+    sweep(tmp_path, older_s=3600)
+    assert sorted(names(tmp_path)) == sorted([*kept, ".last.pt.4711.part"])
+    sweep(tmp_path)
+    assert sorted(names(tmp_path)) == sorted(kept)
+    sweep(tmp_path / "nowhere")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from m2hf_core.config.paths import Paths
 from m2hf_core.config.settings import DECLARED, Settings
-from m2hf_core.errors import EXIT_USAGE, KnownError, UsageError
+from m2hf_core.errors import EXIT_USAGE, DiskFull, KnownError, UsageError
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_failed_write_leaves_the_old_file(paths: Paths, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(KnownError, match="No space left"):
+    with pytest.raises(DiskFull, match=r"no room left for settings\.json"):
         settings.set("fusion", "mean-rank")
     monkeypatch.undo()
     assert Settings.load(paths).get("fusion") == "rrf" == settings.get("fusion")

@@ -156,7 +156,7 @@ def test_a_folder_that_may_not_be_written_is_searched_all_the_same(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr("m2hf_core.search.captions_cache.os.replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     assert len(VectorCache(tmp_path).vectors(["a", "b"], Tower(), Progress())) == 2
     assert list(tmp_path.iterdir()) == []
 

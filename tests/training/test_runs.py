@@ -161,6 +161,13 @@ def test_a_folder_in_use_is_refused(
     train(data, tmp_path / "run", quick(epochs=1))
 
 
+def test_what_a_killed_run_left_aside_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / ".last.pt.4711.part").write_bytes(b"half a checkpoint")
+    (tmp_path / "last.pt").write_bytes(b"the former one")
+    with RunFolder(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt", "run.lock"]
+
+
 def test_a_folder_of_another_run_is_refused(
     data: PairedData, tmp_path: Path, quick: Callable[..., TrainSettings]
 ) -> None:
