@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDropEvent, QFontMetrics, QPainter
+from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDropEvent, QFontMetrics, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -56,7 +56,7 @@ class LibraryPanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAcceptDrops(True)
         self.folders = FolderModel(theme)
-        self.tree = QTreeView()
+        self.tree = _FolderTree()
         self.tree.setModel(self.folders)
         self.tree.setItemDelegate(_CountDelegate(theme, self.tree))
         self.tree.setHeaderHidden(True)
@@ -248,6 +248,16 @@ class LibraryPanel(QScrollArea):
         recent = [self.recent.item(row).text() for row in range(self.recent.count())]
         remove.triggered.connect(lambda: self.show_searches(rest, recent))
         menu.popup(self.saved.viewport().mapToGlobal(at))
+
+
+class _FolderTree(QTreeView):
+    """Only the first button chooses a folder, which is a filter; the other one asks what can be done with it."""
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.RightButton:
+            event.accept()
+        else:
+            super().mousePressEvent(event)
 
 
 class _CountDelegate(QStyledItemDelegate):

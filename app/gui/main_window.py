@@ -193,8 +193,8 @@ class MainWindow(QMainWindow):
         self._show_middle()
 
     def _welcome(self, overview: Overview) -> None:
-        """Once per library, while it is empty."""
-        if overview.folders or self.session.flag("welcomed"):
+        """Once per library, while it is empty; a window that began in the tray waits with it until it is opened."""
+        if overview.folders or self.session.flag("welcomed") or not self.isVisible():
             return
         self.session.put_flag("welcomed", True)
         self.offices.welcome(self.folder_office.add)
@@ -346,6 +346,8 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not event.spontaneous():
             self.search.field.setFocus()
+            if self._overview is not None:
+                self._welcome(self._overview)
 
     def offer_tray(self) -> None:
         """There is a tray, so closing may leave indexing at work."""

@@ -119,3 +119,13 @@ def test_a_folder_that_is_left_says_so_and_can_be_watched_again(window, overview
     with qtbot.waitSignal(window.library.folders_wanted) as wished:
         again.trigger()
     assert wished.args == [[left.path]]
+
+
+def test_the_other_button_does_not_choose_a_folder(window, qtbot) -> None:
+    tree = window.library.tree
+    row = tree.visualRect(window.library.folders.index(1, 0)).center()
+    before = tree.currentIndex()
+    qtbot.mouseClick(tree.viewport(), Qt.MouseButton.RightButton, pos=row)
+    assert tree.currentIndex() == before
+    qtbot.mouseClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=row)
+    assert tree.currentIndex() != before
