@@ -85,11 +85,6 @@ def texts_and_sources(session: Session) -> Iterator[tuple[str, str]]:
     return ((words, source) for words, source in rows)
 
 
-def captions_by_id(session: Session, caption_ids: Iterable[int]) -> dict[int, CaptionRow]:
-    rows = session.execute(_select().where(among(Caption.id, caption_ids)))
-    return {row[0]: CaptionRow(*row) for row in rows}
-
-
 def search_captions(session: Session, words: str, limit: int = 100) -> list[CaptionRow]:
     """Captions that hold all the words, best first; double quotes keep words together."""
     if not (query := quoted(words)):
@@ -108,11 +103,6 @@ def search_captions(session: Session, words: str, limit: int = 100) -> list[Capt
 def delete_captions(session: Session, caption_ids: Iterable[int]) -> int:
     """Answers how many there were."""
     return session.connection().execute(delete(Caption).where(among(Caption.id, caption_ids))).rowcount
-
-
-def delete_source(session: Session, source: str) -> int:
-    """Undo an import; answers how many captions went."""
-    return session.connection().execute(delete(Caption).where(Caption.source == source)).rowcount
 
 
 def sources(session: Session) -> dict[str, int]:

@@ -57,12 +57,6 @@ def clips_of(session: Session, video_id: int) -> list[ClipRow]:
     return _rows(session, _select().where(Video.id == video_id).order_by(Clip.start_s, Clip.end_s))
 
 
-def clips_by_id(session: Session, clip_ids: Iterable[int]) -> dict[int, ClipRow]:
-    """Those of the clips that are still searchable."""
-    rows = _rows(session, _select().where(among(Clip.id, clip_ids)))
-    return {row.clip_id: row for row in rows}
-
-
 def clip_at(session: Session, video_id: int, time_s: float) -> ClipRow | None:
     """The clip that covers this moment; the last one begun before it if none does; None without clips."""
     begun = (

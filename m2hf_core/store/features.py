@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -83,18 +83,6 @@ def checksums(session: Session, extractor: str) -> dict[str, int]:
 def fingerprints(session: Session) -> set[str]:
     """Every content that has any feature."""
     return set(session.scalars(select(StoredFeature.fingerprint).distinct()))
-
-
-def iter_features(session: Session, extractor: str) -> Iterator[tuple[str, Feature]]:
-    """All videos' features of one extractor, by fingerprint, a few in memory at a time."""
-    rows = session.execute(
-        select(*COLUMNS)
-        .where(StoredFeature.extractor == extractor)
-        .order_by(StoredFeature.fingerprint)
-        .execution_options(yield_per=32)
-    )
-    for row in rows:
-        yield row[0], _feature(row)
 
 
 def damaged(session: Session) -> list[tuple[str, str]]:

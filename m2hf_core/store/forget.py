@@ -71,13 +71,6 @@ def sweep(store: Store) -> int:
     return len(doomed)
 
 
-def gone_videos(store: Store) -> list[int]:
-    """Videos whose every path was deleted, for the owner to decide about."""
-    with store.library.reading() as session:
-        there = exists().where(VideoPath.video_id == Video.id, VideoPath.state != "gone")
-        return list(session.scalars(select(Video.id).where(~there).order_by(Video.id)))
-
-
 def _delete_videos(session: Session, which: ColumnElement[bool]) -> list[str]:
     """Delete and answer their fingerprints; the foreign keys take everything else along."""
     doomed = list(session.scalars(select(Video.fingerprint).where(which)))

@@ -240,11 +240,6 @@ def fail(
     return True
 
 
-def release_expired(session: Session, now: float) -> int:
-    """Queue again what nobody has renewed in time; answers how many."""
-    return _release(session, Job.lease_until <= now)
-
-
 def release_abandoned(session: Session) -> int:
     """Queue again whatever is leased, for a new owner of the library; answers how many.
 
@@ -270,18 +265,6 @@ def release(session: Session, job_ids: Iterable[int], *, forgive: bool) -> int:
     session.expire_all()
     values = {"state": "queued", "lease_owner": None, "lease_until": None, "attempts": attempts, "turn": turn}
     return session.connection().execute(back.values(**values)).rowcount
-
-
-def release_owned_by(session: Session, owner: str) -> int:
-    """Queue again what a dead owner held; answers how many."""
-    return _release(session, Job.lease_owner == owner)
-
-
-def _release(session: Session, which: Any) -> int:
-    statement = update(Job).where(Job.state == "leased", which)
-    back = statement.values(state="queued", lease_owner=None, lease_until=None)
-    session.expire_all()
-    return session.connection().execute(back).rowcount
 
 
 def waiting(session: Session) -> list[tuple[int, str]]:

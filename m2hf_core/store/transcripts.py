@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from m2hf_core.records import Line, Transcript, TranscriptSource, Word
@@ -110,36 +110,8 @@ def put_transcript(
     return row.id
 
 
-def put_nouns(
-    session: Session,
-    transcript_id: int,
-    nouns_per_line: Sequence[tuple[str, ...]],
-    noun_mode: str,
-    noun_version: str,
-) -> None:
-    """Give a stored transcript the nouns of a newer version, line by line in time, without listening again."""
-    ids = session.scalars(
-        select(StoredLine.id)
-        .where(StoredLine.transcript_id == transcript_id)
-        .order_by(StoredLine.start_s, StoredLine.id)
-    ).all()
-    pairs = zip(ids, nouns_per_line, strict=True)
-    if changes := [{"id": line_id, "nouns": list(nouns)} for line_id, nouns in pairs]:
-        session.execute(update(StoredLine), changes)
-    session.execute(
-        update(StoredTranscript)
-        .where(StoredTranscript.id == transcript_id)
-        .values(noun_mode=noun_mode, noun_version=noun_version)
-    )
-
-
 def transcripts_of(session: Session, video_id: int) -> list[TranscriptRow]:
     return _transcripts(session, StoredTranscript.video_id == video_id)
-
-
-def outdated_transcripts(session: Session, noun_version: str) -> list[TranscriptRow]:
-    """Transcripts whose nouns another version found."""
-    return _transcripts(session, StoredTranscript.noun_version != noun_version)
 
 
 def lines_of(

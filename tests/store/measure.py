@@ -18,7 +18,6 @@ from m2hf_core.store import (
     Store,
     captions,
     clips,
-    features,
     files,
     folders,
     jobs,
@@ -83,18 +82,11 @@ def use(store: Store, folder: int) -> None:
             commit_extracted(
                 store, lease, Extracted(lease.wanted, {"clip@1": feature}, info, [(0.0, 120.0)], [heard])
             )
-    with (
-        timed(f"iterate {COMMITS} features of 120 x 512, each", COMMITS),
-        store.features.reading() as session,
-    ):
-        assert sum(1 for _ in features.iter_features(session, "clip@1")) == COMMITS
     with store.library.reading() as session:
         with timed("known paths of the folder"):
             files.known_paths(session, folder)
         with timed("all searchable clips"):
             clips.searchable_clips(session)
-        with timed("clips by id, 500"):
-            clips.clips_by_id(session, range(1, 501))
         with timed("status"):
             status.status(session)
         with timed("nouns of all lines"):

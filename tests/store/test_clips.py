@@ -64,7 +64,6 @@ def test_the_listing_is_by_video_then_time(store: Store, furnish: Furnish) -> No
             "0",
             False,
         )
-        assert clips.clips_by_id(session, [rows[4].clip_id, 999]) == {rows[4].clip_id: rows[4]}
 
 
 def test_a_present_path_represents_before_an_offline_one(store: Store, furnish: Furnish) -> None:

@@ -95,19 +95,6 @@ def test_asking_for_what_is_not_there(store: Store) -> None:
         assert features.extractors_of(session, "other") == set()
 
 
-def test_iteration_is_by_fingerprint_and_of_one_extractor(store: Store) -> None:
-    with store.features.writing() as session:
-        for n in (3, 1, 2) * 20:
-            features.put(session, f"{n}", "clip@1", feature([[float(n)]]))
-            features.put(session, f"{n}", "clip@2", feature([[0.0]]))
-    with store.features.reading() as session:
-        assert [(f, v.values.tolist()) for f, v in features.iter_features(session, "clip@1")] == [
-            ("1", [[1.0]]),
-            ("2", [[2.0]]),
-            ("3", [[3.0]]),
-        ]
-
-
 def test_deleting_gives_space_back(store: Store) -> None:
     with store.features.writing() as session:
         empty = features.bytes_used(session)
@@ -158,8 +145,6 @@ def test_damage_inside_is_noticed_and_repaired(store: Store, furnish: Furnish, c
         )
     with pytest.raises(CorruptStore, match=r"stored feature \(clip@1\).*doctor"):
         stored(store, "print1", "clip@1")
-    with pytest.raises(CorruptStore), store.features.reading() as session:
-        list(features.iter_features(session, "clip@1"))
     assert health.findings(store) == ["1 stored features are damaged."]
     assert health.repair(store) == ["1 damaged features were removed; 1 videos are queued again for them."]
     assert health.findings(store) == []

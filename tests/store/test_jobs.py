@@ -102,13 +102,12 @@ def test_renewing_and_losing_a_lease(session: Session, videos: list[int]) -> Non
     taken = lease(session, now=100.0, owner="first")
     assert jobs.renew(session, taken.job_id, "first", 150.0, 60.0)
     assert not jobs.renew(session, taken.job_id, "second", 150.0, 60.0)
-    assert jobs.release_expired(session, 209.0) == 0
-    assert jobs.release_expired(session, 210.0) == 1
+    assert jobs.release(session, [taken.job_id], forgive=False) == 1
     assert not jobs.renew(session, taken.job_id, "first", 211.0, 60.0)
     again = lease(session, owner="second")
     assert again.attempts == 2, "a worker that dies every time shows"
-    assert jobs.release_owned_by(session, "first") == 0
-    assert jobs.release_owned_by(session, "second") == 1
+    assert not jobs.renew(session, taken.job_id, "first", 212.0, 60.0), "it is another's now"
+    assert jobs.release(session, [again.job_id], forgive=False) == 1
     assert counts(session) == (1, 0, 0, 0)
 
 
@@ -176,7 +175,7 @@ def test_more_wanted_while_at_work(session: Session, videos: list[int]) -> None:
 def test_a_late_result_counts(session: Session, videos: list[int]) -> None:
     jobs.queue(session, videos[:1], WANTED)
     taken = lease(session, now=0.0)
-    jobs.release_expired(session, 1000.0)
+    jobs.release(session, [taken.job_id], forgive=False)
     assert jobs.finish(session, taken.job_id, WANTED)
     assert counts(session) == (0, 0, 1, 0)
 

@@ -18,8 +18,7 @@ IN_LIBRARY: dict[str, Callable[[Session], Any]] = {
     "lease": lambda s: jobs.lease_next(s, "w", 0.0, 1.0),
     "renew": lambda s: jobs.renew(s, 4, "w", 0.0, 1.0),
     "finish": lambda s: jobs.finish(s, 4, ["clip@1"]),
-    "expire": lambda s: jobs.release_expired(s, 1.0),
-    "release": lambda s: jobs.release_owned_by(s, "w"),
+    "release": lambda s: jobs.release(s, [4], forgive=True),
     "counts": jobs.counts,
     "queue": lambda s: jobs.queue(s, [1, 2, 3], ["clip@1"]),
     "reopen": lambda s: jobs.reopen(s, [("print1", "clip@1")]),
@@ -31,7 +30,6 @@ IN_LIBRARY: dict[str, Callable[[Session], Any]] = {
     "abandoned": jobs.release_abandoned,
     "video of path": lambda s: files.video_of_path(s, "/films/1.mp4"),
     "clips of a video": lambda s: clips.clips_of(s, 1),
-    "clips by id": lambda s: clips.clips_by_id(s, [1, 2]),
     "clip at": lambda s: clips.clip_at(s, 1, 1.0),
     "replace clips": lambda s: clips.replace_clips(s, 1, [(0.0, 1.0)]),
     "lines of a video": lambda s: transcripts.lines_of(s, 1),
@@ -41,7 +39,6 @@ IN_LIBRARY: dict[str, Callable[[Session], Any]] = {
     "list captions": lambda s: captions.list_captions(s, after=1, limit=10),
     "captions of a source": lambda s: captions.list_captions(s, source="bank"),
     "captions of a video": lambda s: captions.list_captions(s, video_id=1),
-    "captions by id": lambda s: captions.captions_by_id(s, [1]),
     "known paths": lambda s: files.known_paths(s, 1),
     "videos listened to": transcripts.videos_listened_to,
 }
@@ -49,7 +46,6 @@ IN_LIBRARY: dict[str, Callable[[Session], Any]] = {
 IN_FEATURES: dict[str, Callable[[Session], Any]] = {
     "get": lambda s: features.get(s, "print1", "clip@1"),
     "extractors": lambda s: features.extractors_of(s, "print1"),
-    "iterate": lambda s: list(features.iter_features(s, "clip@1")),
     "coverage": features.coverage,
     "fingerprints": features.fingerprints,
     "delete": lambda s: features.delete_for(s, ["print1"]),

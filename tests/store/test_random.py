@@ -102,14 +102,13 @@ class Library(RuleBasedStateMachine):
         self.jobs[content] = self._state(content)
         assert self.jobs[content] in (("done", "queued") if end == "finish" else ("failed",))
 
-    @rule(now=st.floats(0, 200))
-    def expire(self, now: float) -> None:
+    @rule(given=st.sets(contents), forgive=st.booleans())
+    def give_back(self, given: set[str], forgive: bool) -> None:
+        leased = {c for c in given if self.jobs.get(c) == "leased"}
         with self.store.library.writing() as session:
-            count = jobs.release_expired(session, now) + jobs.release_owned_by(session, "x")
-        leased = {c for c, s in self.jobs.items() if s == "leased"}
-        freed = {c for c in leased if self._state(c) == "queued"}
-        assert len(freed) == count
-        self.jobs |= dict.fromkeys(freed, "queued")
+            known = [self._job(content) for content in given if content in self.jobs]
+            assert jobs.release(session, known, forgive=forgive) == len(leased)
+        self.jobs |= dict.fromkeys(leased, "queued")
 
     @rule()
     def retry(self) -> None:
