@@ -196,9 +196,11 @@ class _CaptionDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area: QRect = option.rect.adjusted(0, 1, 0, -1)
         if option.state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver):
-            painter.setPen(Qt.PenStyle.NoPen)
+            focused = option.state & QStyle.StateFlag.State_HasFocus
+            painter.setPen(QColor(colours.accent) if focused else Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.raised))
-            painter.drawRoundedRect(QRectF(area), BADGE_RADIUS, BADGE_RADIUS)
+            frame = QRectF(area).adjusted(0.5, 0.5, -0.5, -0.5)
+            painter.drawRoundedRect(frame, BADGE_RADIUS, BADGE_RADIUS)
         words = self._words(QFontMetrics(option.font), str(index.data()))
         place = words.translated(area.left() + 2 * STEP, area.top() + STEP)
         verdict = str(index.data(VERDICT))

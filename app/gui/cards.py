@@ -93,7 +93,7 @@ class Cards(QStyledItemDelegate):
         if not state & QStyle.StateFlag.State_Selected:
             return
         painter.setBrush(QColor(colours.raised))
-        painter.setPen(QPen(QColor(colours.accent), 1.5))
+        painter.setPen(QPen(QColor(colours.accent), 3.0 if state & QStyle.StateFlag.State_HasFocus else 1.5))
         painter.drawRoundedRect(QRectF(area).adjusted(1, 1, -1, -1), CARD_RADIUS, CARD_RADIUS)
 
     def _picture(self, painter: QPainter, area: QRect, moment: Moment, hit: SearchHit) -> None:

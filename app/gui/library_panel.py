@@ -55,6 +55,7 @@ class LibraryPanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what it holds is reached, not the ground below it
         self.folders = FolderModel(theme)
         self.tree = _FolderTree()
         self.tree.setModel(self.folders)

@@ -44,7 +44,11 @@ class Middle(QWidget):
         self.receipt.setContentsMargins(4 * STEP, 3 * STEP, 4 * STEP, STEP)
         self.receipt.setWordWrap(True)
         self.receipt.setTextFormat(Qt.TextFormat.RichText)
-        self.receipt.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse)
+        by_mouse, by_keys = (
+            Qt.TextInteractionFlag.LinksAccessibleByMouse,
+            Qt.TextInteractionFlag.LinksAccessibleByKeyboard,
+        )
+        self.receipt.setTextInteractionFlags(by_mouse | by_keys)
         self.receipt.linkActivated.connect(self._follow)
         self.empty = EmptyState()
         self.notice = Notice()

@@ -125,6 +125,7 @@ class Preview(QWidget):
         self.length.setObjectName("muted")
         self.speed = self._button(self.tr("Speed"))
         self.speed.setText("1×")
+        self.speed.setAccessibleName(self.tr("Speed {}").format("1×"))
         self.loop = self._button(self.tr("Loop the moment"))
         self.loop.setCheckable(True)
         self.receipt = QLabel()
@@ -300,6 +301,7 @@ class Preview(QWidget):
         shown = [f"{speed:g}×" for speed in SPEEDS]
         following = (shown.index(self.speed.text()) + 1) % len(SPEEDS)
         self.speed.setText(shown[following])
+        self.speed.setAccessibleName(self.tr("Speed {}").format(shown[following]))
         self.player.set_speed(SPEEDS[following])
 
     def _go_to(self, link: QUrl) -> None:

@@ -205,6 +205,7 @@ class ResultsView(QListView):
         option = QStyleOptionViewItem()
         self.initViewItemOption(option)
         selection = self.selectionModel()
+        focused = self.currentIndex().row() if self.hasFocus() else -1
         for placed in self.places.placed:
             if placed.section.key:
                 self._heading(painter, placed)
@@ -213,6 +214,8 @@ class ResultsView(QListView):
             option.rect = area
             chosen = selection.isSelected(index)
             option.state = QStyle.StateFlag.State_Selected if chosen else QStyle.StateFlag.State_Enabled
+            if row == focused:
+                option.state |= QStyle.StateFlag.State_HasFocus
             self.cards.paint(painter, option, index)
         painter.end()
 

@@ -49,6 +49,7 @@ QTreeView, QListView, QListWidget, QTableView {{ background: {panel}; border: no
 QTreeView::item, QListView::item {{ border-radius: 5px; padding: 5px 6px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {raised}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {raised}; color: {text}; }}
+QTreeView::item:focus, QListView::item:focus {{ border: 1px solid {accent}; padding: 4px 5px; }}
 QTreeView::branch {{ background: transparent; }}
 QPushButton#indented {{ background: transparent; border: none; color: {link}; padding: 4px 8px;
     text-align: left; }}

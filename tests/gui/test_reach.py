@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QAccessible, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -206,3 +206,32 @@ def test_the_wheel_scrolls_past_a_choice(qtbot, theme, described, monkeypatch) -
         )
         QApplication.sendEvent(box, turn)
         assert (box.currentText() != before) == focused
+
+
+def test_every_stop_of_the_tab_key_has_a_name(window, type_query) -> None:
+    type_query()
+    window.results.setCurrentIndex(window.results.results.index(0))
+    stops, here = [], window.search.field
+    while here not in stops:
+        stops.append(here)
+        here = here.nextInFocusChain()
+        while not (here.isVisible() and here.focusPolicy() & Qt.FocusPolicy.TabFocus and here.isEnabled()):
+            here = here.nextInFocusChain()
+    named = [QAccessible.queryAccessibleInterface(stop).text(QAccessible.Text.Name) for stop in stops]
+    assert len(stops) > 20
+    assert all(named), [type(stop) for stop, name in zip(stops, named, strict=True) if not name]
+    assert window.library not in stops
+    assert window.middle.receipt in stops, "its links are reached by keys"
+
+
+def test_what_has_the_keyboard_looks_so(window, type_query) -> None:
+    type_query()
+    window.activateWindow()
+    for view in (window.library.tree, window.results):
+        view.setCurrentIndex(view.model().index(0, 0))
+        looks = []
+        for widget in (window.search.field, view):
+            widget.setFocus()
+            QApplication.processEvents()
+            looks.append(view.grab().toImage())
+        assert looks[0] != looks[1], view.accessibleName()
