@@ -242,16 +242,27 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def program(screen: Screen, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The window of an empty library in `tmp_path / "data"`."""
+def begin(screen: Screen, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts the program on the library in `tmp_path / "data"`, with more words for its command."""
+    begun: list[subprocess.Popen[bytes]] = []
     command = [sys.executable, "-m", "app.cli.main", "gui", "--data-dir", str(tmp_path / "data")]
-    running = subprocess.Popen(
-        [*command, "--preset", "demo"], env=screen.environment, stderr=subprocess.DEVNULL
-    )
-    yield running
-    if running.poll() is None:
-        running.kill()
-        running.wait()
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        words = ("--preset", "demo", *words)
+        begun.append(subprocess.Popen([*command, *words], env=screen.environment, stderr=subprocess.DEVNULL))
+        return begun[-1]
+
+    yield start
+    for running in begun:
+        if running.poll() is None:
+            running.kill()
+            running.wait()
+
+
+@pytest.fixture
+def program(begin: Callable[..., subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """The window of an empty library."""
+    return begin()
 
 
 @pytest.fixture

@@ -57,12 +57,16 @@ def test_a_person_with_a_mouse_gets_from_the_first_run_to_an_export(
 
     # A click into the curves goes there, without playing.
     strip = screen.one("filler", STRIP)
+    left, top, width, _ = strip.area
+    stage = (left, top - width * 9 // 16 - 50, width, width * 9 // 16)
+    shown = set()
     for across, second_shown in ((0.25, "0:00"), (0.97, "0:03")):
         screen.click(*strip.at(across))
-        wait_until(
-            lambda s=second_shown: bool(screen.find("label", s)), f"the position is not {second_shown}"
-        )
-    screen.take("sought")
+        wait_until(lambda s=second_shown: screen.find("label", "0:0")[0].name == s, "it does not go there")
+        time.sleep(3)
+        shown.add(screen.pixels(stage))
+        screen.take("sought")
+    assert len(shown) == 2, "the picture is that of the place"
 
     # Visual off: nothing else hears or sees in these films, so the moments go; on again, they are back.
     visual = screen.one("check box", "Search by Visual")
@@ -113,6 +117,21 @@ def test_a_person_with_a_mouse_gets_from_the_first_run_to_an_export(
     assert len(words) > len(QUERY) or words != QUERY
     wait_until(lambda: bool(cards_of(screen)), "nothing is found by the caption")
     screen.take("searched-by-caption")
+
+    # The folder is left by its menu, whose second entry does that; a moment that is dragged there is its file, whose
+    # folder is watched again.
+    folder = screen.one("table cell", films.name)
+    before = screen.all_windows()
+    screen.click(*folder.at(), button=3)
+    left, top, width, height = screen.popup(before)
+    screen.take("folder-menu")
+    screen.click(left + width // 2, top + height // 2)
+    told = f"{films.name}, {clips}"
+    wait_until(lambda: screen.one("table cell", films.name).name == f"{told} · not watched", "it is watched")
+    screen.take("not-watched")
+    screen.drag(cards_of(screen)[0].at(), screen.one("check box", "Has speech").at())
+    wait_until(lambda: screen.one("table cell", films.name).name == told, "it is not watched again")
+    screen.take("watched-again")
 
     # The button below opens the formats; the second is the table.
     screen.click(*cards_of(screen)[0].at())
