@@ -6,10 +6,13 @@ import argparse
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, shown_progress
+from app.cli.common import Subparsers, add_command, add_extraction, print_json, shown_progress
 from app.cli.gui import require_window
+from app.cli.search import count
+from m2hf_core.progress import Progress
 
 WINDOW_CLIPS = 12
 
@@ -31,10 +34,8 @@ def add(subparsers: Subparsers) -> None:
         default="forward",
         help="forward: scores per second; frozen: training steps on stored features; e2e: with CLIP ViT-B/16",
     )
-    training.add_argument(
-        "--batch", type=positive_count, metavar="N", help="pairs per training step (default: 128)"
-    )
-    training.add_argument("--frames", type=positive_count, metavar="N", help="frames per clip (default: 12)")
+    training.add_argument("--batch", type=count, metavar="N", help="pairs per training step (default: 128)")
+    training.add_argument("--frames", type=count, metavar="N", help="frames per clip (default: 12)")
     training.add_argument("--device", default="auto", help="of training steps: auto, cpu, cuda or cuda:0")
     training.set_defaults(run=run_train)
     extraction = add_command(
@@ -43,11 +44,7 @@ def add(subparsers: Subparsers) -> None:
         "what extraction costs, and where its time goes",
         "m2hf-app bench extract ~/Videos --preset paper-b16 --random-weights --seconds 120",
     )
-    extraction.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="default: every watched folder"
-    )
-    extraction.add_argument("--preset", help="which models to use (see: m2hf-app models list)")
-    extraction.add_argument("--device", help="auto, cpu, cuda, cuda:0 or mps (default: the setting, auto)")
+    add_extraction(extraction, "auto, cpu, cuda, cuda:0 or mps")
     extraction.add_argument(
         "--seconds", type=positive_seconds, help="stop choosing files at so many seconds of video"
     )
@@ -100,9 +97,7 @@ def add(subparsers: Subparsers) -> None:
         "folder", nargs="?", type=Path, metavar="FOLDER", help="videos to index meanwhile (default: none)"
     )
     answering.add_argument("--preset", help="which models to use (default: the setting)")
-    answering.add_argument(
-        "--starts", type=positive_count, default=3, metavar="N", help="cold starts (default: 3)"
-    )
+    answering.add_argument("--starts", type=count, default=3, metavar="N", help="cold starts (default: 3)")
     answering.add_argument(
         "--seconds", type=positive_seconds, default=60.0, help="at most so long beside indexing (default: 60)"
     )
@@ -135,8 +130,8 @@ def sizes(text: str) -> tuple[int, ...]:
 def run_search(args: argparse.Namespace) -> int:
     from app.services.bench_search import bench_search
 
-    with shown_progress() as progress:
-        document = bench_search(
+    return measured(
+        lambda progress: bench_search(
             args.clips,
             queries=args.queries,
             exhaustive=args.exhaustive,
@@ -147,15 +142,14 @@ def run_search(args: argparse.Namespace) -> int:
             progress=progress,
             build_limit_s=args.build_limit,
         )
-    print_json(document)
-    return 0
+    )
 
 
 def run_answers(args: argparse.Namespace) -> int:
     from app.services.bench_answers import bench_answers
 
-    with shown_progress() as progress:
-        document = bench_answers(
+    return measured(
+        lambda progress: bench_answers(
             args.data_dir,
             args.folder,
             preset=args.preset,
@@ -163,8 +157,7 @@ def run_answers(args: argparse.Namespace) -> int:
             seconds=args.seconds,
             progress=progress,
         )
-    print_json(document)
-    return 0
+    )
 
 
 def run_window(args: argparse.Namespace) -> int:
@@ -202,8 +195,8 @@ def run_extract(args: argparse.Namespace) -> int:
     from m2hf_core.config.settings import Settings
 
     settings = Settings.load(open_paths(args.data_dir))
-    with shown_progress() as progress:
-        document = bench_extract(
+    return measured(
+        lambda progress: bench_extract(
             folders_to_measure(args.data_dir, args.folders),
             preset=args.preset or str(settings.get("preset")),
             device=args.device or str(settings.get("device")),
@@ -211,14 +204,15 @@ def run_extract(args: argparse.Namespace) -> int:
             random_weights=args.random_weights,
             progress=progress,
         )
+    )
+
+
+def measured(measure: Callable[[Progress], object]) -> int:
+    """Run it under a progress line, and print what it found."""
+    with shown_progress() as progress:
+        document = measure(progress)
     print_json(document)
     return 0
-
-
-def positive_count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
 
 
 def run_train(args: argparse.Namespace) -> int:

@@ -43,6 +43,15 @@ def add_command(
     return command
 
 
+def add_extraction(command: argparse.ArgumentParser, devices: str) -> None:
+    """What to extract, with which networks, and where they run."""
+    command.add_argument(
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="default: every watched folder"
+    )
+    command.add_argument("--preset", help="which models to use (see: m2hf-app models list)")
+    command.add_argument("--device", help=f"{devices} (default: the setting, auto)")
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout. Paths that are no valid text are written with escapes, never refused."""
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"

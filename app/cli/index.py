@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.common import (
     LOOK_EVERY_S,
     Subparsers,
     add_command,
+    add_extraction,
     clock,
     print_json,
     say,
@@ -35,13 +35,7 @@ def add(subparsers: Subparsers) -> None:
         "extract what search needs until nothing is left",
         "m2hf-app index ~/Videos --watch",
     )
-    command.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="default: every watched folder"
-    )
-    command.add_argument("--preset", help="which models to use (see: m2hf-app models list)")
-    command.add_argument(
-        "--device", help="auto, cpu, cuda, cuda:0, cuda:0,cuda:1 or mps (default: the setting, auto)"
-    )
+    add_extraction(command, "auto, cpu, cuda, cuda:0, cuda:0,cuda:1 or mps")
     command.add_argument(
         "--watch",
         action="store_true",

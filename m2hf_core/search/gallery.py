@@ -104,11 +104,6 @@ class Gallery:
             len(self), lambda row: self.encoded.frames(row, Branch.VISUAL) if self.seen[row] else None
         )
 
-    @property
-    def frame_times(self) -> Sequence[npt.NDArray[np.float64] | None]:
-        """Per clip the second of each frame."""
-        return _Lazy(len(self), lambda row: self.encoded.times(row) if self.seen[row] else None)
-
     @cached_property
     def videos(self) -> int:
         return len(self.rows_by_video)
