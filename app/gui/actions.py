@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, QProcess, QUrl
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QKeySequence, QUndoStack
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QLineEdit, QMenu, QWidget
 
 from app.gui.bridge import Bridge
 from app.gui.captions_panel import CaptionsPanel
@@ -105,6 +105,8 @@ class Actions(QObject):
         def show(answer: CaptionAnswer) -> None:
             if self._preview.hit is not None and self._preview.hit.clip_id == hit.clip_id:
                 self.captions.show_captions(answer.hits)
+                if not isinstance(self._window.focusWidget(), QLineEdit):  # nobody is taken away from writing
+                    self.captions.take_keyboard()
 
         def sorry(trouble: Trouble) -> None:
             self.captions.show_note(f"{trouble.sentence} {trouble.hint}")

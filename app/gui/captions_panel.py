@@ -17,7 +17,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QAction, QColor, QFontMetrics, QKeySequence, QPainter
+from PySide6.QtGui import QAction, QColor, QFontMetrics, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -85,7 +85,7 @@ class CaptionsModel(QAbstractListModel):
 
 
 class CaptionsPanel(QWidget):
-    """A click or Enter searches with a caption; P says that it is right for the moment, X that it is wrong."""
+    """A click or Enter searches with a caption; P calls it right for the moment, X wrong; Esc closes."""
 
     search_wanted = Signal(str)
     judged = Signal(str, str)
@@ -132,6 +132,8 @@ class CaptionsPanel(QWidget):
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.triggered.connect(lambda _=False, verdict=verdict: self._judge(verdict))
             self.view.addAction(action)
+        back = QShortcut(QKeySequence("Esc"), self, self.closed.emit)
+        back.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         theme.changed.connect(self._dress)
         self._dress()
         self.show_note("")
@@ -144,6 +146,12 @@ class CaptionsPanel(QWidget):
     def show_captions(self, hits: Sequence[CaptionHit]) -> None:
         self.captions.show(hits)
         self.show_note("" if hits else self.tr("No branch can compare captions with this moment."))
+
+    def take_keyboard(self) -> None:
+        """The first caption is chosen, and keys are about it."""
+        if self.captions.rowCount():
+            self.view.setCurrentIndex(self.captions.index(0))
+            self.view.setFocus()
 
     def menu(self, index: QModelIndex) -> QMenu:
         """What can be done with a caption."""

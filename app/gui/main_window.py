@@ -137,6 +137,7 @@ class MainWindow(QMainWindow):
         self.results.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.results.customContextMenuRequested.connect(self._hit_menu)
         self.preview.captions.search_wanted.connect(self.search.search_for)
+        self.preview.captions.closed.connect(self.results.setFocus)
         self.offices.fusion_chosen.connect(self._take_fusion)
         self.offices.library_wanted.connect(self.library_wanted)
         self.library.removal_wanted.connect(self.folder_office.remove)

@@ -135,3 +135,19 @@ def test_a_file_that_is_gone_is_a_sentence_not_an_error(window, type_query) -> N
     assert "is not there now" in window.notice.words.text()
     window.actions_here.open.trigger()
     assert "is not there now" in window.notice.words.text()
+
+
+def test_captions_take_the_keyboard_and_give_it_back(window, qtbot, type_query) -> None:
+    type_query()
+    window.activateWindow()
+    window.results.setFocus()
+    window.results.setCurrentIndex(window.results.results.index(0))
+    window.actions_here.find_captions.trigger()
+    captions = window.preview.captions
+    assert window.focusWidget() is captions.view
+    assert captions.view.currentIndex().row() == 0
+    captions.closed.emit()
+    assert window.focusWidget() is window.results
+    window.search.field.setFocus()
+    window.actions_here.find_captions.trigger()
+    assert window.focusWidget() is window.search.field, "nobody is taken away from writing"
