@@ -73,6 +73,10 @@ def _read(file: Path) -> Iterator[str]:
         raise KnownError(f"There is no file {file}.", "Check the spelling.") from None
     except OSError as error:
         raise KnownError(f"{file} cannot be read.", f"{error.strerror}.") from error
+    if "\0" in content:
+        raise KnownError(
+            f"{file.name} is no text file.", "Give a line per caption, .csv, .jsonl, .json or .srt."
+        )
     suffix = file.suffix.lower()
     if suffix in (".srt", ".vtt"):
         texts = [line.text for line in parse_cues(content)]

@@ -6,6 +6,7 @@ from app.services import autostart
 from m2hf_core.config.paths import Paths
 from m2hf_core.config.settings import Settings, Value
 from m2hf_core.errors import KnownError
+from m2hf_core.hub import get_preset
 
 
 def choose(paths: Paths, name: str, value: object) -> Value:
@@ -15,6 +16,8 @@ def choose(paths: Paths, name: str, value: object) -> Value:
     setting is what it was.
     """
     settings = Settings.load(paths)
+    if name == "preset":
+        get_preset(str(value))
     former = settings.get(name)
     settings.set(name, value)
     if name == "start_at_login":

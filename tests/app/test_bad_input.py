@@ -86,6 +86,12 @@ def test_control_characters_are_shown_and_not_obeyed(run, indexed, tmp_path) -> 
     assert len(said.out.splitlines()[0]) < 400, "a long query is not repeated whole"
 
 
+def test_a_preset_that_is_none_is_not_chosen(run, tmp_path) -> None:
+    said = run("settings", "set", "preset", "huge", "--data-dir", tmp_path)
+    one_sentence(said, 2, "no preset called 'huge'", "fast")
+    assert run("settings", "get", "preset", "--data-dir", tmp_path).out == "fast\n"
+
+
 def test_wrong_usage(run, indexed) -> None:
     data = indexed[0]
     one_sentence(

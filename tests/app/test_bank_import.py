@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from app.services.bank import import_captions, list_captions
 from app.services.library import Library, open_library
@@ -80,3 +81,15 @@ def test_the_published_captions_of_msrvtt(shared: Path, tmp_path: Path) -> None:
     with open_library(tmp_path / "data", mode="create") as library:
         added = import_captions(library, tmp_path / "test_videodatainfo.json", None, Progress())
     assert added == len(distinct)
+
+
+def test_a_picture_is_no_list_of_captions(tmp_path: Path) -> None:
+    picture = tmp_path / "holiday.txt"
+    Image.new("RGB", (64, 64), "red").save(picture, "jpeg")
+    with open_library(tmp_path / "data", mode="create") as library:
+        with pytest.raises(KnownError, match=r"holiday\.txt is no text file"):
+            import_captions(library, picture, None, Progress())
+        assert list_captions(library) == []
+    (tmp_path / "wide.txt").write_text("a dog\na cat\n", "utf-16")
+    with open_library(tmp_path / "data", mode="write") as library:
+        assert _imported(library, tmp_path / "wide.txt") == ["a dog", "a cat"]
