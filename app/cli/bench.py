@@ -64,7 +64,7 @@ def add(subparsers: Subparsers) -> None:
     searching.add_argument(
         "--clips", type=sizes, default=(1000, 10_000), metavar="N,N", help="sizes of the galleries to make"
     )
-    searching.add_argument("--queries", type=int, default=200, metavar="N", help="queries per size")
+    searching.add_argument("--queries", type=count, default=200, metavar="N", help="queries per size")
     searching.add_argument(
         "--exhaustive", type=int, default=20, metavar="N", help="queries compared with scoring every clip"
     )
