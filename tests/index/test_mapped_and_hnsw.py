@@ -97,6 +97,38 @@ def test_what_is_found_by_codes_has_exact_scores(seed: int, k: int) -> None:
     assert set(clear.tolist()) <= set(found.tolist())
 
 
+@pytest.mark.parametrize(
+    "with_codes",
+    [
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(
+                not quick_codes(), reason="this processor has no VNNI, so bytes are not used"
+            ),
+        ),
+        False,
+    ],
+)
+def test_likely_scores_stand_in_their_places(with_codes: bool) -> None:
+    """Out of order, with a row that does not count and a place that has no vector."""
+    rng = np.random.default_rng(6)
+    vectors = rng.normal(size=(20, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = rng.permutation(21)[:20]
+    rows[3] = -1
+    parts = [
+        Part(vectors[own], rows[own], CodedRows(*coded(vectors[own])) if with_codes else None)
+        for own in (slice(0, 8), slice(8, 20))
+    ]
+    expected = np.zeros(21, np.float32)
+    for vector, row in zip(vectors, rows.tolist(), strict=True):
+        if row >= 0:
+            expected[row] = vector @ vectors[0]
+    found = MappedIndex(64, np.arange(21), parts).likely(vectors[0])
+    np.testing.assert_allclose(found, expected, atol=0.004 if with_codes else 1e-6)
+    assert np.count_nonzero(found) == 19
+
+
 @pytest.fixture
 def vectors() -> np.ndarray:
     made = np.random.default_rng(3).normal(size=(400, 32)).astype(np.float32)
