@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from app.cli import (
     watching,
 )
 from app.cli.common import say
+from app.services.early import seek_garbage_seldom
 from m2hf_core.errors import EXIT_INTERRUPTED, Interrupted, KnownError
 
 COMMANDS = (
@@ -55,10 +55,6 @@ COMMANDS = (
     doctor,
 )
 """Each module has `add(subparsers)` and sets `run`, a function of the parsed arguments that returns the exit code."""
-
-GARBAGE_EVERY = 50_000
-"""New objects between two looks for garbage. Python's own 700 cost a fifth of the time of importing torch, and a look
-through everything holds up all threads, the window's too, for a tenth of a second."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console script."""
-    gc.set_threshold(GARBAGE_EVERY, 10, 10)
+    seek_garbage_seldom()
     try:
         code = main()
     except KeyboardInterrupt:

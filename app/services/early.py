@@ -1,15 +1,32 @@
-"""Opens torch's libraries without holding up the other threads, which `import torch` does for half a second."""
+"""Loading without holding up the other threads, of which the window's is one.
+
+Two things do that while torch is imported: linking its libraries, and looking for garbage among a million new objects.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.util
 import os
 import sys
 from pathlib import Path
 
+GARBAGE_EVERY = (20_000, 10, 100)
+"""New objects until the youngest are looked through, such looks until the next older, and those until all. A look takes
+2, 20 and some 200 ms. Python's own 700 objects cost a fifth of the time of importing torch."""
 LIBRARIES = (("libtorch_global_deps.so", "RTLD_GLOBAL"), ("libtorch_python.so", "RTLD_LOCAL"))
 """In torch's own order and with its own reach: the first brings what CUDA needs, the second all the rest."""
+
+
+def seek_garbage_seldom() -> None:
+    """For the whole process, from its start."""
+    gc.set_threshold(*GARBAGE_EVERY)
+
+
+def leave_out_of_garbage() -> None:
+    """What is loaded by now stays to the end, so that nobody looks through it again."""
+    gc.freeze()
 
 
 def open_torch_libraries() -> None:
@@ -21,7 +38,9 @@ def open_torch_libraries() -> None:
     found = importlib.util.find_spec("torch")
     if sys.platform != "linux" or found is None or found.origin is None or "torch" in sys.modules:
         return
-    dlopen = ctypes.CDLL(None).dlopen
+    dlopen = getattr(ctypes.CDLL(None), "dlopen", None)
+    if dlopen is None:
+        return
     dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
     for name, reach in LIBRARIES:
         path = Path(found.origin).parent / "lib" / name

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from app.services.early import leave_out_of_garbage
 from app.services.library import Library
 from app.services.searching import Searcher, open_searcher
 from m2hf_core.progress import Progress
@@ -237,6 +238,8 @@ class LiveSearch:
             fresh = (
                 self._opener(self._library, self._progress) if old is None else old.reloaded(self._progress)
             )
+            if old is None:
+                leave_out_of_garbage()
         except Exception as error:  # noqa: BLE001 - told to whoever watches the state; the old library serves on
             failure = error
         took_s = time.monotonic() - began
