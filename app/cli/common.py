@@ -17,7 +17,10 @@ from m2hf_core.progress import Progress, Snapshot
 LOOK_EVERY_S = 0.1
 _STEERING = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    for code in (
+        *(*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F),
+        *(*range(0x2028, 0x202F), *range(0x2066, 0x206A)),
+    )
     if chr(code) not in "\n\t"
 }
 Subparsers = Any

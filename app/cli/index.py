@@ -16,6 +16,7 @@ from app.cli.common import (
     print_json,
     say,
     shown_progress,
+    visible,
     write,
 )
 from app.cli.interrupts import stopped_by
@@ -99,7 +100,7 @@ def _follow(background: Background, progress: Progress, *, as_json: bool) -> Bac
             if notice not in heard:
                 heard.add(notice)
                 say(notice)
-        line = _line(now)
+        line = visible(_line(now))
         if sys.stderr.isatty():
             sys.stderr.write("\r" + line.ljust(width))
             sys.stderr.flush()

@@ -29,8 +29,8 @@ HELD_OUT_SHARE = 10
 """One clip in so many chooses the best epoch where no video fell into the part for that."""
 REPORT = "report.md"
 """What a run writes last, and what a person may read afterwards."""
-USED_UP = ("last.pt", "best.safetensors", "run.lock")
-"""Of a run that is over: what it would have gone on from, and the scorer, which the library has a copy of."""
+LAST, BEST, LOCK = "last.pt", "best.safetensors", "run.lock"
+"""Of a run: what it would go on from, the scorer, and what is locked while it goes on."""
 
 
 class NothingToLearnFrom(KnownError):  # noqa: N818 - the person's situation, not a fault
@@ -136,23 +136,38 @@ def read_figures(run: OwnRun) -> Figures:
 
 
 def tidy(run: OwnRun, *, keep_report: bool) -> None:
-    """Of a run that is over, keep what tells how it went; of one that was given up, nothing.
+    """Of a run whose scorer the library has, keep what tells how it went; of one that was given up, nothing.
 
     What resists is told to the log.
     """
-    if not keep_report:
+    if keep_report:
+        _remove_parts(run, LAST, BEST, LOCK)
+    else:
         _remove(run.folder)
-        return
-    _remove(run.data)
-    for name in USED_UP:
-        _remove(run.run / name)
 
 
 def sweep(data_folder: Path) -> None:
-    """Tidy after earlier trainings that could not do it: killed ones, and ones whose files were held then."""
+    """Tidy after earlier trainings that could not do it: killed ones, and ones whose files were held then.
+
+    A finished scorer stays: nobody may have taken it in. One that is still being trained, by a process that has
+    outlived its window, is left alone.
+    """
+    from m2hf_core.training.runfolder import in_use
+
     for folder in (data_folder / FOLDER).glob("own-*"):
         run = OwnRun(folder)
-        tidy(run, keep_report=(run.run / REPORT).is_file())
+        if in_use(run.run):
+            continue
+        if (run.run / REPORT).is_file():
+            _remove_parts(run, LAST, LOCK)
+        else:
+            _remove(run.folder)
+
+
+def _remove_parts(run: OwnRun, *names: str) -> None:
+    _remove(run.data)
+    for name in names:
+        _remove(run.run / name)
 
 
 def _remove(path: Path) -> None:

@@ -56,7 +56,7 @@ class BankVectors:
 
     def scores(self, vectors: FloatArray) -> FloatArray:
         """Inner products of B vectors [B, d] with every text: [B, M]."""
-        query = torch.from_numpy(np.ascontiguousarray(vectors, np.float32).T.copy())
+        query = torch.from_numpy(np.ascontiguousarray(vectors.T, np.float32))
         products = torch.empty(sum(map(len, self._blocks)), len(vectors))
         wide = torch.empty(PRODUCT_ROWS, len(query))
         done = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -135,9 +136,9 @@ def tokenizer_for(text_config: Mapping[str, Any], path: Path | None) -> Tokenize
 def _open_clip_tokenizers() -> ModuleType:
     """open_clip's module of tokenizers by itself: its package loads torchvision and timm first, for 2 s."""
     name, folder = "open_clip.tokenizer", str(package_folder())
-    if name in sys.modules:
-        return sys.modules[name]
-    found = (finder.find_spec(name, [folder], None) for finder in sys.meta_path)
+    if "open_clip" in sys.modules:
+        return importlib.import_module(name)
+    found = (finder.find_spec(name, [folder], None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
     spec = next((one for one in found if one is not None and one.loader is not None), None)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"{name} is not installed", name=name)

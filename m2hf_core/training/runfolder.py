@@ -151,6 +151,18 @@ def _differing(former: Mapping[str, Any], now: Mapping[str, Any], prefix: str = 
     return names
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process trains into this folder now."""
+    try:
+        file = os.open(path / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try_lock(file)
+    finally:
+        os.close(file)  # which also lets go of the lock
+
+
 if sys.platform == "win32":
     import msvcrt
 

@@ -24,6 +24,7 @@ from app.services.own_training import (
 from m2hf_core.errors import KnownError
 from m2hf_core.store import captions, files, folders, pins
 from m2hf_core.store.captions import NewCaption
+from m2hf_core.training.runfolder import RunFolder
 
 ROWS = (
     {"phase": "e2e", "step": 10, "event": "train", "loss": 5.0, "branches": {"visual": 2.0, "audio": 3.0}},
@@ -108,8 +109,19 @@ def test_what_killed_trainings_left_goes_with_the_next(tmp_path: Path) -> None:
     (killed.run / "report.md").unlink()
     sweep(tmp_path)
     assert not killed.folder.exists(), "a run without a report is of no use"
-    assert sorted(file.name for file in finished.folder.rglob("*.*")) == ["metrics.jsonl", "report.md"]
+    kept = sorted(file.name for file in finished.folder.rglob("*.*"))
+    assert kept == ["best.safetensors", "metrics.jsonl", "report.md"], "nobody may have taken the scorer in"
     assert by_hand.exists(), "what a person has put there is left alone"
+
+
+def test_a_training_that_outlived_its_window_is_left_alone(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.data.mkdir(parents=True)
+    with RunFolder(run.run):
+        sweep(tmp_path)
+        assert run.data.exists()
+    sweep(tmp_path)
+    assert not run.folder.exists()
 
 
 def _finish(run: OwnRun) -> None:
