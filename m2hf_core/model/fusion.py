@@ -4,10 +4,11 @@ Decisions, where the paper is silent:
 
 - `mmbf`: Eq. 13 keeps only each item's best rank, and up to one item per branch has rank 1. So items are ordered
   by the ascending vector of their branch ranks, compared number by number, then by visual score, then by id.
-- `rrf` adds 1 / (60 + rank), an abstaining pair adds 0; `mean-rank` counts an abstaining pair as N, the pool's
-  size. Ties of both go by visual score, then id. Shares are whole multiples of 2^-56, so that they add up exactly
-  whatever the lanes' order (up to seven lanes), and sums are compared in units of 2^-40, so that sums that are
-  equal on paper tie here too.
+- `rrf` adds 1 / (60 + rank), an abstaining pair adds 0; `mean-rank` counts an abstaining pair, and a rank beyond,
+  as the number of clips that the ranks are places among: the pool's size, or `among` where that says more. Ties of
+  both go by visual score, then id. Shares are whole multiples of 2^-56, so that they add up exactly whatever the
+  lanes' order (up to seven lanes), and sums are compared in units of 2^-40, so that sums that are equal on paper
+  tie here too.
 - "Visual score, then id" is the order that the visual lane's ranks already spell, so ranks are all that fusing
   needs. With the visual lane switched off, ties go by id at once: a lane that is off is off everywhere.
 - Only the items that can reach the wanted prefix are ordered exactly. One selection on the first key finds them.
@@ -40,7 +41,8 @@ def fuse(
     """Pool positions, best first: all [N] of them, or the first `top`, equal to the full order's prefix.
 
     `ranks` [N] per active lane as `branch_ranks` gives them; `ids` [N]. `among`: how many clips the ranks are places
-    among, None for the pool's own size. Raises ValueError for an unknown fusion.
+    among, which is what abstaining costs in `mean-rank`; None for the pool's own size. Raises ValueError for an
+    unknown fusion.
     """
     places = id_places(ids)
     first = first_key(list(ranks.values()), fusion, places.shape, among)

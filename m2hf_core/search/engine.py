@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from m2hf_core.model.ranks import ABSTAINED
 from m2hf_core.model.receipt import Receipt, weigh_input
 from m2hf_core.records import (
     BRANCHES,
@@ -21,6 +22,7 @@ from m2hf_core.records import (
     Likelihood,
     SearchHit,
 )
+from m2hf_core.search.everywhere import rank_beside
 from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.lanes import DENSE, EncodedQuery, Scored, lanes_of, meeting_of, populations
 from m2hf_core.search.order import Pool, pool_receipts, rank_pool
@@ -76,20 +78,19 @@ def _completed_ranks(
     None where it abstains, where something was pushed (ranks then say more than scores), or where nothing is kept.
     """
     reading, encoded = scored.query.reading(branch), gallery.encoded
-    lane = scored.lanes[branch]
+    exact, ranks = scored.lanes[branch].scores[pool.rows], pool.ranks[branch]
     replaced: list[int | None] = [None] * len(found)
     own = [n for n, receipt in enumerate(found) if receipt.ranks.get(branch) is not None]
     rows = pool.rows[[found[n].item for n in own]]
     if reading is None or gallery.former is not None or pool.pushed.any() or not own:
         return replaced
     scores = encoded.score(branch, reading, rows, "muted")
-    tested = weigh_input(
-        lane.scores[pool.rows], pool.ranks[branch], pool.ids, np.asarray([found[n].item for n in own]), scores
-    )
+    tested = weigh_input(exact, ranks, pool.ids, np.asarray([found[n].item for n in own]), scores)
     # A place in the pool, which is the rank itself unless ranks are taken among all clips.
-    by_place = np.sort(pool.ranks[branch])
-    for n, place in zip(own, tested.replaced_rank.tolist(), strict=True):
-        replaced[n] = int(by_place[place - 1])
+    active = ranks != ABSTAINED
+    beside = rank_beside(ranks[active], exact[active], tested.replaced_rank, scores)
+    for n, rank in zip(own, beside.tolist(), strict=True):
+        replaced[n] = rank
     return replaced
 
 

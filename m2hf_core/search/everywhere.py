@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from m2hf_core.model.ranks import ABSTAINED, BoolArray, FloatArray, RankArray, rank_rows
+from m2hf_core.model.ranks import BoolArray, FloatArray, RankArray, rank_rows
 
 Places = npt.NDArray[np.int64]
 
@@ -23,16 +23,17 @@ DRAWN = 400
 SPREAD = 200
 """Clips of each dense lane's order that show how exact scores lie around what vectors say. More changed nothing."""
 LESS = 0.25
-"""What a place by vectors counts beside an exact one when clips are drawn: an exact score may carry it far up."""
+"""What a place by vectors counts beside an exact one when clips are drawn: an exact score may carry it far up.
+Abstaining in a dense lane counts as its last place, and so as little."""
 BINS, STEPS = 256, 200
+EQUAL = 1e-6
+"""Scores no farther apart say nothing about which is larger; exact ones are no more exact than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Everywhere:
     """The dense lanes of one query over all clips that pass."""
 
-    size: int
-    """Clips that pass: what abstaining costs."""
     vectors_say: Mapping[str, FloatArray]
     """Per lane [N] scores by vectors, in deviations from their mean; 0 where nothing is known."""
     active: Mapping[str, BoolArray]
@@ -84,16 +85,32 @@ def _ahead(
     # The mean distance of a normal variable from its mean is 0.8 of its deviation.
     off = np.abs(exact - guess) * np.sqrt(np.pi / 2)
     along = np.linalg.lstsq(np.stack([np.ones_like(guess), guess], axis=1), off, rcond=None)[0]
-    counts, ends = np.histogram(outside @ weight, BINS)
+    guesses = outside @ weight
+    # Wider by what is equal, as there are no bins between guesses that are all one.
+    counts, ends = np.histogram(guesses, BINS, (guesses.min() - EQUAL, guesses.max() + EQUAL))
     middles = (ends[1:] + ends[:-1]) / 2
-    usual = max(float(off.mean()), 1e-9)
+    usual = max(float(off.mean()), EQUAL)
     deviation = np.clip(along[0] + along[1] * middles, usual / 3, usual * 3)
     above = torch.special.ndtr(torch.from_numpy((middles[None] - edges[:, None]) / deviation)).numpy()
     found: npt.NDArray[np.float64] = above @ counts
     return found
 
 
-def everywhere(
+def rank_beside(
+    ranks: RankArray, exact: FloatArray, places: RankArray, scores: npt.NDArray[np.floating]
+) -> RankArray:
+    """The ranks [m] in a dense lane that other scores [m] would have, which have `places` [m] in the pool.
+
+    `ranks` [n] and `exact` [n] are those of the pool clips that the lane ranks. The clips outside that are ahead are
+    read off between those of the pool's neighbouring scores.
+    """
+    order = np.argsort(ranks)
+    outside = ranks[order] - np.arange(1, len(order) + 1)
+    ahead: npt.NDArray[np.float64] = np.rint(np.interp(-scores, -exact[order], outside))
+    return places + ahead.astype(np.int32)
+
+
+def draw_for_mean(
     vectors_say: Mapping[str, FloatArray],
     active: Mapping[str, BoolArray],
     known: Collection[RankArray],
@@ -128,12 +145,4 @@ def everywhere(
     taking = np.flatnonzero(passing)
     best = taking[np.argsort(cost[taking], kind="stable")[:DRAWN]]
     learn = np.unique(np.concatenate(spread))
-    return Everywhere(among, deviations, active, learn, np.union1d(best, learn))
-
-
-def behind(ranks: RankArray, pushed: BoolArray, among: int) -> RankArray:
-    """Ranks [n] of a lane with what is pushed [n] put behind all of the `among` clips that it ranks."""
-    down = np.sort(ranks[pushed & (ranks != ABSTAINED)])
-    place = np.searchsorted(down, ranks)
-    found = np.where(pushed, among - len(down) + place + 1, ranks - place)
-    return np.where(ranks == ABSTAINED, ABSTAINED, found).astype(np.int32)
+    return Everywhere(deviations, active, learn, np.union1d(best, learn))

@@ -23,7 +23,7 @@ from m2hf_core.model.speech import SpokenNouns
 from m2hf_core.records import BRANCHES, NAME_LANE, Branch
 from m2hf_core.search.calibrate import Calibration
 from m2hf_core.search.encoded import EncodedClips
-from m2hf_core.search.everywhere import Everywhere, everywhere
+from m2hf_core.search.everywhere import Everywhere, draw_for_mean
 from m2hf_core.search.gallery import FloatArray, Gallery
 from m2hf_core.search.meeting import DenseQuery, pooled_query
 
@@ -236,7 +236,7 @@ def _everywhere(
         if name in chosen:
             known.extend(branch_ranks({name: lane.scores}, gallery.ids, {name: silent}).values())
     everyone = np.ones(len(gallery), np.bool_) if passing is None else passing
-    return everywhere(dict(zip(active, said, strict=True)), active, known, everyone, chosen)
+    return draw_for_mean(dict(zip(active, said, strict=True)), active, known, everyone, chosen)
 
 
 def _dense_lanes(known: Sequence[Population], size: int, pool: BoolArray | None) -> dict[str, LaneScores]:

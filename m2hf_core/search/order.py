@@ -16,7 +16,7 @@ from m2hf_core.model.fusion import Places, fuse
 from m2hf_core.model.ranks import ABSTAINED, TIED_LANES, BoolArray, FloatArray, RankArray, branch_ranks
 from m2hf_core.model.receipt import Receipt, receipts
 from m2hf_core.records import Fusion
-from m2hf_core.search.everywhere import Everywhere, behind
+from m2hf_core.search.everywhere import Everywhere
 
 Order = Callable[[str], Places]
 """Makes an order again with one lane left out."""
@@ -37,7 +37,8 @@ class Pool:
     brought_by: Mapping[str, BoolArray] | None = None
     """[n] per lane: what it brought into a pool that is smaller than the gallery."""
     among: int | None = None
-    """How many clips the ranks of dense lanes are places among; None = those of the pool."""
+    """How many clips dense ranks are places among, and what abstaining costs the mean in every lane; a rank beyond
+    counts as much. None = the pool's own size."""
 
 
 def rank_pool(
@@ -54,7 +55,7 @@ def rank_pool(
 
     Dense lanes rank the pool, or, with `everywhere`, all that pass. Speech and names are known of everything that
     passes, so theirs are the ranks there: inside the pool a word that thousands share would look as rare as the pool
-    is small.
+    is small. Where no dense lane takes part, all ranks are places among what passes.
     """
     silent = {name: values[rows] for name, values in abstain.items()}
     down = pushed[rows]
@@ -64,58 +65,44 @@ def rank_pool(
         brought = {name: brought_by[name][rows] if name in brought_by else nobody for name in scores}
     dense = {name: values[rows] for name, values in scores.items() if name not in TIED_LANES}
     if everywhere is None:
-        ranked = _pushed_ranks(dense, ids[rows], {name: silent[name] for name in dense}, down)
+        ranked = branch_ranks(dense, ids[rows], {name: silent[name] for name in dense})
+        active = {name: int(np.count_nonzero(values != ABSTAINED)) for name, values in ranked.items()}
     else:
-        ranked = _ranks_everywhere(everywhere, dense, silent, rows, down)
+        ranked = _ranks_everywhere(everywhere, dense, silent, rows)
+        active = {name: int(np.count_nonzero(everywhere.active[name])) for name in ranked}
+    if down.any():
+        ranked = {name: behind(values, down, active[name]) for name, values in ranked.items()}
+    among = None
+    if everywhere is not None or not ranked:
+        among = len(ids) if passing is None else int(np.count_nonzero(passing))
     for name in scores:
         if name in TIED_LANES and not silent[name].all():
-            active = ~abstain[name] if passing is None else ~abstain[name] & passing
-            ranked[name] = _tied_ranks(scores[name], active, pushed, rows, silent[name])
+            taking = ~abstain[name] if passing is None else ~abstain[name] & passing
+            ranked[name] = _tied_ranks(scores[name], taking, pushed, rows, silent[name])
     in_order = {name: ranked[name] for name in scores if name in ranked}
-    return Pool(rows, ids[rows], in_order, down, brought, None if everywhere is None else everywhere.size)
+    return Pool(rows, ids[rows], in_order, down, brought, among)
 
 
 def _ranks_everywhere(
-    everywhere: Everywhere,
-    scores: Mapping[str, FloatArray],
-    silent: Mapping[str, BoolArray],
-    rows: Places,
-    down: BoolArray,
+    everywhere: Everywhere, scores: Mapping[str, FloatArray], silent: Mapping[str, BoolArray], rows: Places
 ) -> dict[str, RankArray]:
-    """Ranks [n] of dense lanes among all that pass, what is pushed behind the rest."""
+    """Ranks [n] of dense lanes among all that pass; a lane that is silent about everything is left out."""
     found = {}
     for name, values in scores.items():
         here = ~silent[name]
         if here.any():
-            ranks = np.full(len(rows), ABSTAINED, np.int32)
-            ranks[here] = everywhere.ranks(name, rows[here], values[here])
-            found[name] = behind(ranks, down, int(np.count_nonzero(everywhere.active[name])))
+            found[name] = np.full(len(rows), ABSTAINED, np.int32)
+            found[name][here] = everywhere.ranks(name, rows[here], values[here])
     return found
 
 
-def _pushed_ranks(
-    scores: Mapping[str, FloatArray],
-    ids: npt.NDArray[np.int64],
-    silent: Mapping[str, BoolArray],
-    down: BoolArray,
-) -> dict[str, RankArray]:
-    """Ranks [n] of dense lanes, what is pushed behind the rest; a lane that is silent about everything is left out."""
-    if not down.any():
-        return branch_ranks(scores, ids, silent)
-    # Ranked apart and put behind: the same places as with lowered scores, and no float is touched.
-    upper = branch_ranks(scores, ids, {name: values | down for name, values in silent.items()})
-    lower = branch_ranks(scores, ids, {name: values | ~down for name, values in silent.items()})
-    ranks = {}
-    for name in scores:
-        values = upper.get(name, np.full(len(ids), ABSTAINED, np.int32))
-        if name in lower:
-            ahead = np.int32(np.count_nonzero(values != ABSTAINED))
-            values = np.where(
-                lower[name] == ABSTAINED, values, lower[name] + ahead * (lower[name] != ABSTAINED)
-            )
-        if (values != ABSTAINED).any():
-            ranks[name] = values.astype(np.int32)
-    return ranks
+def behind(ranks: RankArray, pushed: BoolArray, active: int) -> RankArray:
+    """Ranks [n] of a lane with what is pushed [n] put behind all of the `active` clips that it ranks."""
+    # The same places as with lowered scores, and no float is touched.
+    down = np.sort(ranks[pushed & (ranks != ABSTAINED)])
+    place = np.searchsorted(down, ranks)
+    found = np.where(pushed, active - len(down) + place + 1, ranks - place)
+    return np.where(ranks == ABSTAINED, ABSTAINED, found).astype(np.int32)
 
 
 def _tied_ranks(

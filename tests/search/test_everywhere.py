@@ -20,9 +20,10 @@ from m2hf_core.search import lanes as lanes_module
 from m2hf_core.search.bench_world import World, make_gallery, make_queries
 from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.engine import fuse_lanes
-from m2hf_core.search.everywhere import Everywhere, behind, everywhere
+from m2hf_core.search.everywhere import Everywhere, draw_for_mean
 from m2hf_core.search.gallery import Gallery
 from m2hf_core.search.lanes import EncodedQuery, score_lanes
+from m2hf_core.search.order import behind
 
 Make = Callable[..., Any]
 CLIPS = 4000
@@ -37,7 +38,7 @@ def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn_from(said: np.ndarray, active: np.ndarray | None = None) -> Everywhere:
     active = np.ones(len(said), np.bool_) if active is None else active
-    return everywhere({"visual": said}, {"visual": active}, [], np.ones(len(said), np.bool_), ["visual"])
+    return draw_for_mean({"visual": said}, {"visual": active}, [], np.ones(len(said), np.bool_), ["visual"])
 
 
 def true_ranks(exact: np.ndarray) -> np.ndarray:
@@ -74,6 +75,19 @@ def test_clips_that_the_lane_cannot_rank_are_ahead_of_nobody() -> None:
     rows = found.drawn[active[found.drawn]]
     worst = found.ranks("visual", rows, said[rows]).max()
     assert abs(worst - active.sum()) < 0.02 * active.sum()
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-7])
+def test_scores_that_are_all_one_tell_nobody_apart(apart: float) -> None:
+    """Every clip outside is as likely ahead as behind, whatever the vectors say."""
+    rng = np.random.default_rng(3)
+    said = rng.normal(size=CLIPS).astype(np.float32)
+    found = drawn_from(said)
+    exact = np.full(CLIPS, 0.3, np.float32) + (apart * rng.random(CLIPS)).astype(np.float32)
+    ranks = found.ranks("visual", found.drawn, exact[found.drawn])
+    ahead = np.sort(ranks) - np.arange(1, len(ranks) + 1)
+    outside = CLIPS - len(found.drawn)
+    assert (np.abs(ahead / outside - 0.5) < 0.1).all()
 
 
 @given(
@@ -124,6 +138,36 @@ def told(hits: tuple[SearchHit, ...]) -> list[object]:
         )
         for hit in hits
     ]
+
+
+def test_a_completed_rank_is_estimated_among_all_clips(
+    small_pool: None, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
+) -> None:
+    """As if the clip had the other score and everything else were as it is, clips outside the pool included."""
+    rng = np.random.default_rng(4)
+    gallery = gallery_with(rng, raw_clips(rng, range(1, 301)))
+    query = query_from(rng, text_of(rng), ["dog"])
+    scored = score_lanes(gallery, query, {}, per_lane=5, for_mean=BRANCHES)
+    own, drawn = scored.everywhere, scored.pool
+    assert own is not None
+    assert drawn is not None
+    past_outside = 0
+    for hit in fuse_lanes(gallery, scored, k=60, fusion="mean-rank"):
+        for branch in ("audio", "motion"):
+            row, found = gallery.row_of(hit.clip_id), hit.branches[branch]
+            if found is None or row in own.spread:
+                continue
+            rows = np.flatnonzero(drawn & own.active[branch])
+            exact = scored.lanes[branch].scores[rows].copy()
+            muted = gallery.encoded.score(branch, query.dense[branch], np.asarray([row]), "muted")[0]
+            if not exact.min() < muted < exact.max() or found.score in (exact.min(), exact.max()):
+                continue  # the ends between which ranks are estimated stay as they are
+            places = int((exact > muted).sum() - (found.score > muted)) + 1
+            exact[rows == row] = muted
+            expected = own.ranks(branch, rows, exact)[rows == row][0]
+            assert abs(found.completed_rank - expected) <= 2
+            past_outside += expected > places + 20
+    assert past_outside > 10
 
 
 def test_a_pool_that_holds_everything_answers_as_the_whole_gallery(
@@ -185,14 +229,28 @@ def test_scores_for_another_fusion_are_refused(
         fuse_lanes(gallery, scored, k=5, fusion="mean-rank")
 
 
+@pytest.mark.parametrize("filtered", [False, True])
 def test_clips_without_a_dense_lane_are_ranked_by_what_is_said(
-    small_pool: None, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
+    filtered: bool, small_pool: None, raw_clips: Make, gallery_with: Make, text_of: Make, query_from: Make
 ) -> None:
+    """In the order of the same ranks among all that pass, though few of these are candidates."""
     rng = np.random.default_rng(4)
     gallery = gallery_with(rng, raw_clips(rng, range(1, 61)))
     asked = query_from(rng, text_of(rng), ["dog"])
     query: EncodedQuery = replace(asked, dense={}, visual=None)
-    scored = score_lanes(gallery, query, {}, per_lane=5, for_mean=BRANCHES)
+    passing = (np.arange(60) != 6) & (np.arange(60) // 20 != 1) if filtered else None
+    scored = score_lanes(gallery, query, {}, passing, per_lane=2, for_mean=BRANCHES)
     hits = fuse_lanes(gallery, scored, k=60, fusion="mean-rank")
-    assert hits
-    assert all("dog" in gallery.nouns[hit.clip_id - 1] | gallery.names[hit.clip_id - 1] for hit in hits)
+    rows = [row for row in range(60) if passing is None or passing[row]]
+    spoken = {row: 1 / len(gallery.nouns[row]) for row in rows if "dog" in gallery.nouns[row]}
+    named = {row: 1.0 for row in rows if "dog" in gallery.names[row]}
+
+    def cost(row: int) -> int:
+        return sum(
+            sum(other >= lane[row] for other in lane.values()) if row in lane else len(rows)
+            for lane in (spoken, named)
+        )
+
+    found = [gallery.row_of(hit.clip_id) for hit in hits]
+    assert found == sorted(np.flatnonzero(scored.pool).tolist(), key=lambda row: (cost(row), row))
+    assert found != sorted(found), "as they would stand if all these ranks were beyond the pool's size"

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from m2hf_core.index import Segment
 from m2hf_core.model.inputs import EncodedVideo, Side
 from m2hf_core.model.m2hf import M2HF
 from m2hf_core.records import BRANCHES, FUSIONS, Branch
+from m2hf_core.search import everywhere as everywhere_module
 from m2hf_core.search import lanes as lanes_module
 from m2hf_core.search.asked import AskedStep, EncodedNegative, fuse_steps, score_step
 from m2hf_core.search.derive import video_features
 from m2hf_core.search.encoded import EncodedClips
 from m2hf_core.search.engine import fuse_lanes
 from m2hf_core.search.gallery import Gallery
-from m2hf_core.search.lanes import EncodedQuery, score_lanes
+from m2hf_core.search.lanes import EncodedQuery, Scored, score_lanes
 from m2hf_core.search.timeline import timeline
 
 DENSE_NAMES = ("visual", "audio", "motion")
@@ -46,12 +47,22 @@ def nouns_of(rng: np.random.Generator) -> list[str]:
     return rng.choice(WORDS, int(rng.integers(0, 3)), replace=False).tolist()
 
 
-def reference(own: dict[str, dict[int, float]], fusion: str, size: int) -> list[int]:
-    """Ids, best first, from scores per lane: ranks, fusion and ties by the rules in words."""
+def reference(
+    own: dict[str, dict[int, float]],
+    fusion: str,
+    size: int,
+    estimated: dict[str, dict[int, int]] | None = None,
+) -> list[int]:
+    """Ids, best first, from scores per lane: ranks, fusion and ties by the rules in words.
+
+    `estimated`: the ranks of dense lanes, where these are not places in the pool.
+    """
     ranks: dict[str, dict[int, int]] = {}
     for name, scores in own.items():
         if name in ("speech", "name"):
             ranks[name] = {i: sum(o >= s for o in scores.values()) for i, s in scores.items()}
+        elif estimated is not None:
+            ranks[name] = estimated[name]
         else:
             order = sorted(scores, key=lambda i: (-scores[i], i))
             ranks[name] = {i: n for n, i in enumerate(order, 1)}
@@ -185,6 +196,25 @@ def test_a_large_gallery_is_scored_from_candidates_and_says_what_lies_beyond(
         assert not any(own[row] for name, own in narrow.brought_by.items() if name != lane)
 
 
+def places_among_all(
+    gallery: Gallery, scored: Scored, lanes: dict[str, dict[int, float]], pushed: set[int]
+) -> dict[str, dict[int, int]]:
+    """Per dense lane the estimated ranks of the pool's clips, what is pushed behind all that the lane ranks."""
+    found: dict[str, dict[int, int]] = {}
+    for name in lanes.keys() & {"visual", "audio", "motion"}:
+        ids = sorted(lanes[name])
+        rows = np.asarray([gallery.row_of(i) for i in ids])
+        ranks = scored.everywhere.ranks(name, rows, scored.lanes[name].scores[rows]).tolist()
+        plain = dict(zip(ids, ranks, strict=True))
+        down = sorted(pushed & plain.keys(), key=plain.get)
+        last = int(scored.everywhere.active[name].sum()) - len(down)
+        found[name] = {
+            i: last + 1 + down.index(i) if i in down else rank - sum(plain[other] < rank for other in down)
+            for i, rank in plain.items()
+        }
+    return found
+
+
 @few
 @given(
     seed=seeds,
@@ -193,11 +223,12 @@ def test_a_large_gallery_is_scored_from_candidates_and_says_what_lies_beyond(
     filtered=st.booleans(),
     minus=st.booleans(),
 )
+@example(seed=1, fusion="mean-rank", per_lane=2, filtered=False, minus=True)
 def test_a_pool_is_ranked_by_the_rules(
     seed: int, fusion: str, per_lane: int, filtered: bool, minus: bool, raw_clips: Make, gallery_with: Make,
     text_of: Make, query_from: Make,
 ) -> None:  # fmt: skip
-    """Dense branches rank what is in the pool; speech and names rank everything that passes."""
+    """Dense branches rank what is in the pool; speech and names, and for mean rank all, rank everything that passes."""
     rng = np.random.default_rng(seed)
     gallery = gallery_with(rng, raw_clips(rng, range(1, 41)), 2)
     query = query_from(rng, text_of(rng), nouns_of(rng))
@@ -206,6 +237,8 @@ def test_a_pool_is_ranked_by_the_rules(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lanes_module, "SCORED_WHOLE", 10)
         patch.setattr(lanes_module, "PER_LANE", per_lane)
+        patch.setattr(everywhere_module, "DRAWN", 3)
+        patch.setattr(everywhere_module, "SPREAD", 4)
         patch.setattr(score_lanes, "__defaults__", (None, None, per_lane, None))
         for_mean = BRANCHES if fusion == "mean-rank" else None
         scored = score_step(gallery, AskedStep(query, {}, said), passing, for_mean=for_mean)
@@ -223,11 +256,16 @@ def test_a_pool_is_ranked_by_the_rules(
             if name in branches or (name == "name" and len(branches) == 4)
         }
         lanes = {name: lane for name, lane in own.items() if pool & lane.keys()}
-        order = [i for i in reference(lanes, fusion, len(pool)) if i in pool]
+        estimated = places_among_all(gallery, scored, lanes, pushed) if fusion == "mean-rank" else None
+        among = 40 if passing is None else int(passing.sum())
+        order = [i for i in reference(lanes, fusion, among, estimated) if i in pool]
         order = [i for i in order if i not in pushed] + [i for i in order if i in pushed]
         hits, _, _ = fuse_steps(gallery, [scored], k=40, fusion=fusion, branches=branches)
         assert [hit.clip_id for hit in hits] == order
         for hit in hits:
+            for name, ranks in (estimated or {}).items():
+                own_hit = hit.branches[name]
+                assert ranks.get(hit.clip_id) == (own_hit and own_hit.rank)
             if hit.branches["speech"] is not None:
                 beaten = sum(o >= own["speech"][hit.clip_id] for o in own["speech"].values())
                 assert hit.branches["speech"].rank == beaten
