@@ -41,6 +41,11 @@ class _Asked:
     notes: list[str]
     encode_ms: float
 
+    @property
+    def ranks_places(self) -> bool:
+        """Whether mean rank wants more scored than other fusions."""
+        return any(step.ranks_places for step in self.steps)
+
 
 @dataclass(slots=True)
 class Searcher:
@@ -101,17 +106,17 @@ class Searcher:
         """The k best moments. Raises `BadQuery` for an empty query.
 
         The same text again, with other branches or another fusion, is fused again from kept scores. Mean rank alone
-        wants other clips scored, and others for other branches.
+        wants other clips scored, and others for other branches, where not all are scored anyway.
         """
         chosen = fusion or chosen_fusion(self.library)
         for_mean = frozenset[str](branches or BRANCHES) if chosen == "mean-rank" else None
-        asked = self._kept.get((text, for_mean))
+        asked = self._remembered(text, for_mean)
         began = time.perf_counter()
         encode_ms = 0.0
         if asked is None:
             asked = self._score(text, for_mean)
             encode_ms = asked.encode_ms
-            self._kept[text, for_mean] = asked
+            self._kept[text, for_mean if asked.ranks_places else None] = asked
             while len(self._kept) > REMEMBERED:
                 self._kept.popitem(last=False)
         hits, abstained, follows = fuse_steps(
@@ -133,6 +138,13 @@ class Searcher:
             notes=(*asked.notes, *follows, *self.standing_notes),
             noun_mode=self.nouns.mode,
         )
+
+    def _remembered(self, text: str, for_mean: frozenset[str] | None) -> _Asked | None:
+        """The scores of this text, where they are kept and serve such a fusion."""
+        plain = self._kept.get((text, None))
+        if plain is not None and not plain.ranks_places:
+            return plain
+        return self._kept.get((text, for_mean))
 
     def encode(self, text: str) -> tuple[EncodedQuery, tuple[str, ...]]:
         """The first moment that a query asks for, as each lane reads it, and what of it was not read."""
