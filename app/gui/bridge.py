@@ -110,6 +110,7 @@ class Bridge(QObject):
             self._background.stop(None)
         if self._search is not None:
             self._search.close()
+        self._search = self._captions = None  # hundreds of megabytes
         if self._errands is not None:
             self._errands.close()
         self._desk.submit(self._open.close)

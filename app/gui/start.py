@@ -106,6 +106,7 @@ class Program(QObject):
         old, self.window = self.window, window
         if old is not None:
             old.leave()
+            old.deleteLater()
         if former is not None:
             former.close()
         self._looks_left = TRAY_LOOKS

@@ -10,6 +10,7 @@ import gc
 import importlib.util
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 GARBAGE_EVERY = (20_000, 10, 100)
@@ -24,8 +25,12 @@ def seek_garbage_seldom() -> None:
     gc.set_threshold(*GARBAGE_EVERY)
 
 
+@cache
 def leave_out_of_garbage() -> None:
-    """What is loaded by now stays to the end, so that nobody looks through it again."""
+    """What is loaded by now stays to the end, so nobody looks through it again.
+
+    Once: what a second library took the place of would never be found to be garbage.
+    """
     gc.freeze()
 
 

@@ -30,6 +30,17 @@ def test_the_libraries_are_open_before_the_import() -> None:
     assert done.stderr == ""
 
 
+def test_what_is_loaded_is_left_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.services import early
+
+    frozen: list[int] = []
+    monkeypatch.setattr(early.gc, "freeze", lambda: frozen.append(1))
+    early.leave_out_of_garbage.cache_clear()
+    early.leave_out_of_garbage()
+    early.leave_out_of_garbage()
+    assert frozen == [1]
+
+
 def test_an_imported_torch_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch  # noqa: F401 - it is loaded
 

@@ -158,6 +158,7 @@ def test_the_tray_opens_pauses_resumes_and_quits(qtbot, qapp, theme, monkeypatch
 
 @pytest.mark.qt_log_ignore("systemTrayWindowChanged", "raise\\(\\)", extend=True)
 def test_a_tray_that_comes_later_is_waited_for(qtbot, qapp, monkeypatch, tmp_path) -> None:
+    import shiboken6
     from PySide6.QtWidgets import QSystemTrayIcon
 
     from app.gui import start
@@ -178,9 +179,9 @@ def test_a_tray_that_comes_later_is_waited_for(qtbot, qapp, monkeypatch, tmp_pat
     monkeypatch.setattr(start, "TRAY_LOOKS", 3)
     assert program.open(tmp_path / "two", "demo", hidden=True)
     qtbot.waitUntil(program.window.isVisible)
+    qtbot.waitUntil(lambda: not shiboken6.isValid(first))  # with all its pictures
     program.close()
-    for window in (first, program.window):
-        window.deleteLater()
+    program.window.deleteLater()
 
 
 def test_the_wheel_scrolls_past_a_choice(qtbot, theme, described, monkeypatch) -> None:
