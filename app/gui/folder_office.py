@@ -23,10 +23,17 @@ class FolderOffice(QObject):
     def __init__(self, window: QObject, bridge: Bridge, notice: Notice) -> None:
         super().__init__(window)
         self._bridge, self._notice = bridge, notice
+        self._left: list[Path] = []
+        """No longer watched since the window was opened."""
 
     def add(self, folders: list[Path]) -> None:
-        """Watch these folders, and make them searchable."""
+        """Watch these folders, and make them searchable; a folder above one that was left brings that back too."""
         self._bridge.add_folders(folders)
+        again = [path for path in self._left if any(path.is_relative_to(folder) for folder in folders)]
+        if again:
+            self._left = [path for path in self._left if path not in again]
+            said = self.tr("{} is watched again.")
+            self._notice.say(" ".join(said.format(path.name) for path in again))
 
     def take(self, paths: list[Path]) -> None:
         """What was dropped may be folders or files: the folders are watched."""
@@ -35,8 +42,12 @@ class FolderOffice(QObject):
     def remove(self, path: Path) -> None:
         """Stop watching; the notice offers the way back."""
 
+        self._left.append(path)
+
         def done(_: object) -> None:
             self._bridge.refresh()
+            if path not in self._left:
+                return  # it was added again meanwhile
             said = self.tr("{} is not watched any more; what was found in it stays searchable.")
             self._notice.say(said.format(path.name), self.tr("Undo"), lambda: self.add([path]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QRectF, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -29,6 +29,9 @@ from app.gui.strip import Curve, SeekBar, Strip
 from app.gui.theme import PICTURE_RADIUS, STEP, Theme
 from app.gui.thumbnails import Thumbnails
 from m2hf_core.records import Line, SearchHit
+
+SETTLE_MS = 120
+"""A place that the pointer only passes is not fetched."""
 
 
 class Stage(QWidget):
@@ -93,10 +96,10 @@ class Stage(QWidget):
         painter.setBrush(QColor(self._theme.colours.raised))
         painter.drawRoundedRect(QRectF(self.rect()), PICTURE_RADIUS, PICTURE_RADIUS)
         picture = self._thumbnails.get(self._moment) if self._moment is not None else None
-        if picture is None or picture.isNull():
+        if picture is None:
             picture = self._last
-        if picture is not None:
-            self._last = picture
+        self._last = picture
+        if picture is not None and not picture.isNull():
             draw_covering(painter, QRectF(self.rect()), picture, PICTURE_RADIUS)
 
 
@@ -115,6 +118,9 @@ class Preview(QWidget):
         self.hit: SearchHit | None = None
         self._lines: Sequence[Line] = ()
         self._length_s, self._on = 0.0, False
+        self._sought_s = 0.0
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._show_sought)
         self.player = Player(thumbnails.bridge.ask_drive, self)
         self.stage = Stage(theme, thumbnails)
         self.seek = SeekBar(theme)
@@ -170,6 +176,7 @@ class Preview(QWidget):
             self._write_lines()
             if self._on or hit.best_s == former.best_s:
                 return  # a new answer never disturbs what is looked at
+        self._settle.stop()
         self._body.setVisible(hit is not None)
         self.empty.setVisible(hit is None)
         self._unplayable(False)
@@ -308,10 +315,14 @@ class Preview(QWidget):
         self._seek(float(link.toString().removeprefix("at:")))
 
     def _seek(self, at_s: float) -> None:
-        """Go there; what does not play shows its picture."""
+        """Go there; what does not play shows its picture as soon as the pointer rests."""
         self.player.seek(at_s)
+        self._sought_s = at_s
+        self._settle.start()
+
+    def _show_sought(self) -> None:
         if self.player.over and self.hit is not None:
-            self.stage.show_still(Moment(self.hit.video, round(at_s, 1)))
+            self.stage.show_still(Moment(self.hit.video, round(self._sought_s, 1)))
 
     def _tell(self, trouble: Trouble) -> None:
         self.trouble.setText(f"{trouble.sentence} {trouble.hint}")

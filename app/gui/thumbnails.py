@@ -13,7 +13,7 @@ from app.gui.records import Moment
 KEPT = 600
 """Pictures in memory: at 320 by 180 pixels of 4 bytes, 140 MB at most."""
 WAITING = 48
-"""Wishes kept while others are fetched; older ones are of cards that were scrolled away."""
+"""Wishes kept while others are fetched; older ones are of cards that were scrolled away, and of places left since."""
 AT_ONCE = 2
 
 

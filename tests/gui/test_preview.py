@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, QSize, Qt, QUrl
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, QUrl
+from PySide6.QtGui import QColor, QImage, QMouseEvent
 from PySide6.QtMultimedia import QVideoFrame, QVideoFrameFormat
+from PySide6.QtWidgets import QApplication
 
-from app.gui.preview import Preview
+from app.gui.preview import SETTLE_MS, Preview, Stage
+from app.gui.records import Moment
 from app.gui.strip import SeekBar, Strip
 from app.gui.thumbnails import AT_ONCE, WAITING, Thumbnails
 from m2hf_core.records import Line
@@ -47,6 +50,54 @@ def test_the_seek_bar_moves_by_keys_within_the_video(qtbot, theme) -> None:
     with qtbot.waitSignal(bar.sought) as told:
         qtbot.keyClick(bar, Qt.Key.Key_Left)
     assert told.args[0] == 0
+
+
+def test_a_drag_of_the_seek_bar_asks_for_the_picture_where_it_rests(qtbot, theme, bridge, hits) -> None:
+    preview = make_preview(qtbot, theme, bridge)
+    preview.show_hit(hits(1)[0])
+    preview.show_curves({"visual": [(0.0, 0.1), (60.0, 0.2)]})
+    preview.stage.grab()
+    before, bar = len(bridge.pictures_asked), preview.seek
+    for x in range(10, 70, 3):
+        place = QPointF(x, 10)
+        buttons = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        move = QMouseEvent(QEvent.Type.MouseMove, place, bar.mapToGlobal(place), *buttons)
+        QApplication.sendEvent(bar, move)
+        preview.stage.grab()  # as painting asks
+    assert preview._sought_s > 0
+    assert len(bridge.pictures_asked) == before, "while it moves, nothing is fetched"
+    qtbot.waitUntil(lambda: len(bridge.pictures_asked) > before)
+    (asked,) = bridge.pictures_asked[before:]
+    assert asked.at_s == round(preview._sought_s, 1)
+
+
+def test_another_moment_drops_the_picture_that_was_sought(qtbot, theme, bridge, hits) -> None:
+    preview = make_preview(qtbot, theme, bridge)
+    first, second = hits(2)
+    preview.show_hit(first)
+    preview._seek(1.5)
+    preview.show_hit(second)
+    qtbot.wait(2 * SETTLE_MS)
+    assert preview.stage._moment == Moment.of(second)
+
+
+def test_no_picture_is_shown_where_there_is_none(qtbot, theme, bridge, monkeypatch) -> None:
+    stage = Stage(theme, Thumbnails(bridge))
+    qtbot.addWidget(stage)
+    stage.resize(160, 90)
+    video = Path("/videos/a.mp4")
+
+    def middle() -> QColor:
+        return stage.grab().toImage().pixelColor(80, 45)
+
+    stage.show_still(Moment(video, 1.0))
+    middle()  # painting asks
+    assert middle() == QColor("#345678")
+    monkeypatch.setattr(bridge, "picture", lambda _: None)
+    stage.show_still(Moment(video, 20.0))
+    assert middle() == QColor("#345678"), "the last one stays until the next is known"
+    bridge.pictured.emit(Moment(video, 20.0), QImage())
+    assert middle() == QColor(theme.colours.raised), "but never for a place that has none"
 
 
 def test_shared_words_are_marked_and_lines_seek(qtbot, theme, bridge, hits) -> None:
@@ -116,8 +167,6 @@ def test_speed_goes_round(qtbot, theme, bridge, hits) -> None:
 
 
 def test_pictures_of_cards_scrolled_away_are_not_fetched(qapp, bridge, hits, monkeypatch) -> None:
-    from app.gui.records import Moment
-
     asked: list[Moment] = []
     monkeypatch.setattr(bridge, "picture", asked.append)
     thumbnails = Thumbnails(bridge)

@@ -32,10 +32,31 @@ def test_a_folder_is_dropped_added_removed_and_watched_again(window, bridge, tmp
     reveal, stop, forget = window.library.folder_menu(folder).actions()
     stop.trigger()
     assert bridge.background.calls[-1] == ("remove_folder", (folder.path,))
-    assert window.notice.isVisible()
+    assert "not watched any more" in window.notice.words.text()
     window.notice.button.click()
     assert bridge.background.calls[-1] == ("add_folder", (folder.path,))
+    assert window.notice.words.text() == f"{folder.path.name} is watched again."
     assert (reveal.isEnabled(), forget.isEnabled()) == (True, True)
+
+
+def test_a_sentence_that_became_false_does_not_stay(window, bridge, monkeypatch, tmp_path) -> None:
+    office, told = window.folder_office, window.notice.words
+    for left in ("Holidays", "Phone"):
+        office.remove(tmp_path / left)
+    assert told.text().startswith("Phone is not watched any more")
+    office.add([tmp_path])
+    assert told.text() == "Holidays is watched again. Phone is watched again.", "the folder above brings both"
+    assert not window.notice.button.isVisible(), "there is nothing to undo"
+    window.notice.say("Something else.")
+    office.add([tmp_path])
+    assert "again" not in told.text(), "it is told once"
+
+    late: list[object] = []
+    monkeypatch.setattr(bridge, "with_background", lambda _, then=None: late.append(then))
+    office.remove(tmp_path / "Phone")
+    office.add([tmp_path / "Phone"])
+    late[0](None)
+    assert told.text() == "Phone is watched again.", "though leaving it came through only now"
 
 
 def test_the_status_line_tells_and_pauses(window, bridge) -> None:
