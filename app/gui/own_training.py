@@ -124,8 +124,8 @@ class OwnTraining(QObject):
             if self._run is not run:
                 return  # the window has closed meanwhile
             self.said.emit(self.tr("Loading what learns"))
-            self._command(command, self._take_in)
             self._look.start()
+            self._command(command, self._take_in)
 
         self._bridge.run(plan, begin, self._fail)
 
@@ -133,20 +133,22 @@ class OwnTraining(QObject):
         """The scorer comes into the library; it does not answer before it is chosen."""
         run = self._run
 
-        def take(library: Library) -> str:
+        def take(library: Library) -> tuple[str, Figures]:
             from pathlib import Path
 
-            from app.services.own_training import tidy
+            from app.services.own_training import read_figures, tidy
             from app.services.scorers import import_scorer
 
             assert run is not None
+            figures = read_figures(run)  # the last ones: no look at them comes between this and the end
             found = import_scorer(library, Path(trained["scorer"]))
             tidy(run, keep_report=True)
-            return str(found["id"])
+            return str(found["id"]), figures
 
-        def over(scorer_id: str) -> None:
-            self._read()
+        def over(taken: tuple[str, Figures]) -> None:
+            scorer_id, figures = taken
             self._end()
+            self.figures.emit(figures)
             self.done.emit(scorer_id)
 
         self._taking_in = True
@@ -207,7 +209,7 @@ class OwnTraining(QObject):
 
         def show(found: Figures | None) -> None:
             self._reading = False
-            if self.running and found is not None:
+            if self._run is run and found is not None:
                 self.figures.emit(found)
 
         self._bridge.run(read, show, lambda _: show(None))

@@ -29,8 +29,6 @@ HELD_OUT_SHARE = 10
 """One clip in so many chooses the best epoch where no video fell into the part for that."""
 REPORT = "report.md"
 """What a run writes last, and what a person may read afterwards."""
-LAST, BEST, LOCK = "last.pt", "best.safetensors", "run.lock"
-"""Of a run: what it would go on from, the scorer, and what is locked while it goes on."""
 
 
 class NothingToLearnFrom(KnownError):  # noqa: N818 - the person's situation, not a fault
@@ -141,6 +139,8 @@ def tidy(run: OwnRun, *, keep_report: bool) -> None:
     What resists is told to the log.
     """
     if keep_report:
+        from m2hf_core.training.runfolder import BEST, LAST, LOCK  # not above, since it brings torch
+
         _remove_parts(run, LAST, BEST, LOCK)
     else:
         _remove(run.folder)
@@ -149,10 +149,10 @@ def tidy(run: OwnRun, *, keep_report: bool) -> None:
 def sweep(data_folder: Path) -> None:
     """Tidy after earlier trainings that could not do it: killed ones, and ones whose files were held then.
 
-    A finished scorer stays: nobody may have taken it in. One that is still being trained, by a process that has
-    outlived its window, is left alone.
+    A finished scorer stays, and the log says where: nobody may have taken it in. One that is still being trained, by a
+    process that has outlived its window, is left alone.
     """
-    from m2hf_core.training.runfolder import in_use
+    from m2hf_core.training.runfolder import BEST, LAST, LOCK, in_use
 
     for folder in (data_folder / FOLDER).glob("own-*"):
         run = OwnRun(folder)
@@ -160,6 +160,8 @@ def sweep(data_folder: Path) -> None:
             continue
         if (run.run / REPORT).is_file():
             _remove_parts(run, LAST, LOCK)
+            if (best := run.run / BEST).is_file():
+                log.info("a trained scorer is kept; m2hf-app scorer import %s takes it in", best)
         else:
             _remove(run.folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -100,14 +101,19 @@ def test_without_a_caption_of_a_moment_there_is_nothing_to_learn_from(tmp_path: 
         require_captions(library)
 
 
-def test_what_killed_trainings_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_what_killed_trainings_left_goes_with_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     finished, killed = OwnRun(tmp_path / "training" / "own-1"), OwnRun(tmp_path / "training" / "own-2")
     by_hand = tmp_path / "training" / "mine" / "data"
     by_hand.mkdir(parents=True)
     for run in (finished, killed):
         _finish(run)
     (killed.run / "report.md").unlink()
-    sweep(tmp_path)
+    with caplog.at_level(logging.INFO):
+        sweep(tmp_path)
+    (told,) = caplog.messages
+    assert f"scorer import {finished.run / 'best.safetensors'} " in told
     assert not killed.folder.exists(), "a run without a report is of no use"
     kept = sorted(file.name for file in finished.folder.rglob("*.*"))
     assert kept == ["best.safetensors", "metrics.jsonl", "report.md"], "nobody may have taken the scorer in"

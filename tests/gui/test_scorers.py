@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QColor
 
 from app.gui.curves import Curves
@@ -39,18 +40,26 @@ FAILS = "import sys; sys.stderr.write('m2hf-app: No caption or pin belongs to a 
 
 
 class Desk:
-    """Runs what the desk thread would run, at once; the library is only a folder and a preset."""
+    """Does at once what the desk thread would do, and brings the outcome later, as the bridge's queued signal does.
+
+    The library is only a folder and a preset.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.library = SimpleNamespace(paths=SimpleNamespace(data=folder), preset=SimpleNamespace(id="demo"))
 
     def run(self, operation, then=None, sorry=None) -> None:
-        found = operation(self.library)
-        if then is not None:
-            then(found)
+        try:
+            found = operation(self.library)
+        except (KnownError, OSError) as error:
+            trouble = Trouble.of(error)
+            QTimer.singleShot(0, lambda: sorry(trouble))
+        else:
+            if then is not None:
+                QTimer.singleShot(0, lambda: then(found))
 
     def ask_drive(self, question, then) -> None:
-        then(question())
+        self.run(lambda _: question(), then)
 
 
 @pytest.fixture
@@ -85,6 +94,7 @@ def test_a_training_shows_its_figures_and_its_scorer_comes_in(
         SimpleNamespace(import_scorer=lambda _, file: taken.append(file) or {"id": "own-1"}),
     )
     commands(WRITES, TRAINS)
+    training._look.setInterval(3_600_000)  # what comes after the last look
     shown: list[Figures] = []
     training.figures.connect(shown.append)
     with qtbot.waitSignal(training.done, timeout=60_000) as done:
@@ -94,7 +104,7 @@ def test_a_training_shows_its_figures_and_its_scorer_comes_in(
     assert not training.running
     run = next((tmp_path / "training").iterdir())
     assert taken == [run / "run" / "best.safetensors"]
-    assert shown[-1].branches["audio"] == ((10, 2.0),)
+    assert [figures.branches["audio"] for figures in shown] == [((10, 2.0),)], "before it is told to be done"
     assert (run / "run" / "metrics.jsonl").is_file()
     assert not (run / "data").exists(), "the copy of the features goes"
 
@@ -168,6 +178,20 @@ def test_closing_between_the_two_commands_leaves_nothing(qtbot, training, comman
     assert training._process is None, "and what was planned is not begun"
 
 
+def test_stopping_between_the_two_commands_leaves_nothing(qtbot, training, commands, tmp_path) -> None:
+    commands(WRITES, TRAINS)
+    waiting: list[object] = []
+    training.start()
+    training._bridge.run = lambda *wish: waiting.append(wish)
+    qtbot.waitUntil(lambda: bool(waiting), timeout=60_000)
+    _, begin, _ = waiting[0]
+    training.stop()
+    with qtbot.waitSignal(training.stopped):
+        begin(["/not/there"])
+    assert not training.running
+    assert not training._look.isActive(), "nothing is left to look at"
+
+
 def test_closing_leaves_a_scorer_that_is_being_taken_in_its_file(qtbot, training, commands, tmp_path) -> None:
     commands(WRITES, TRAINS)
     asked: list[object] = []
@@ -192,8 +216,10 @@ def test_without_captions_the_window_says_which_keys_help(qtbot, training, monke
         raise NothingToLearnFrom
 
     monkeypatch.setattr(own_training, "require_captions", refuse)
-    with pytest.raises(KnownError, match="press F2"):
+    with qtbot.waitSignal(training.failed) as failed:
         training.start()
+    assert "press F2" in failed.args[0].hint
+    assert not training.running
 
 
 def test_the_list_says_who_answers_and_what_its_test_said(qtbot, theme) -> None:
