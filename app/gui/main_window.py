@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QIcon, QShowEvent
+from PySide6.QtGui import QCloseEvent, QIcon, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QMainWindow,
@@ -136,6 +136,9 @@ class MainWindow(QMainWindow):
         self.results.opened.connect(lambda _: self.preview.play_or_pause())
         self.results.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.results.customContextMenuRequested.connect(self._hit_menu)
+        menu_key = QShortcut(QKeySequence("Shift+F10"), self.results)  # the Menu key is Qt's own
+        menu_key.setContext(Qt.ShortcutContext.WidgetShortcut)
+        menu_key.activated.connect(self._menu_by_key)
         self.preview.captions.search_wanted.connect(self.search.search_for)
         self.preview.captions.closed.connect(self.results.setFocus)
         self.offices.fusion_chosen.connect(self._take_fusion)
@@ -169,7 +172,6 @@ class MainWindow(QMainWindow):
             ("Ctrl+L", self._focus_search),
             (".", lambda: player.step(1)),
             (",", lambda: player.step(-1)),
-            ("Shift+F10", self._menu_by_key),  # the Menu key is Qt's own
             *((str(number), chip.toggle) for number, chip in enumerate(self.search.chips.values(), 1)),
         )
         return Menus(self, self.actions_here, entries, keys)
@@ -300,7 +302,10 @@ class MainWindow(QMainWindow):
             self.actions_here.menu(self).popup(self.results.viewport().mapToGlobal(at))
 
     def _menu_by_key(self) -> None:
-        self._hit_menu(self.results.visualRect(self.results.currentIndex()).center())
+        """At the chosen moment, which may have been scrolled away."""
+        index = self.results.currentIndex()
+        self.results.scrollTo(index)
+        self._hit_menu(self.results.visualRect(index).center())
 
     def _save_search(self) -> None:
         words = self.search.field.text().strip()

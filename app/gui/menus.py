@@ -38,15 +38,8 @@ class Menus(QObject):
         after_searching = self.entries[2]
         self.more.insertActions(after_searching, [actions.undo, actions.redo])
         self.more.insertSeparator(after_searching)
-        self._keys: dict[str, QShortcut] = {}
         for key, act in keys:
-            shortcut = QShortcut(QKeySequence(key), window)
-            shortcut.activated.connect(act)
-            self._keys[key] = shortcut
-
-    def by_key(self, key: str) -> QShortcut:
-        """The shortcut of a key that has no entry."""
-        return self._keys[key]
+            QShortcut(QKeySequence(key), window).activated.connect(act)
 
     def add_choice(self, text: str, on: bool, changed: Callable[[bool], object]) -> QAction:
         """One more entry, that is on or off."""

@@ -146,7 +146,8 @@ def test_captions_take_the_keyboard_and_give_it_back(window, qtbot, type_query) 
     captions = window.preview.captions
     assert window.focusWidget() is captions.view
     assert captions.view.currentIndex().row() == 0
-    captions.closed.emit()
+    qtbot.keyClick(captions.view, KEY.Key_Escape)
+    assert not captions.isVisible()
     assert window.focusWidget() is window.results
     window.search.field.setFocus()
     window.actions_here.find_captions.trigger()

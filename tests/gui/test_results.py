@@ -146,9 +146,35 @@ def test_the_menu_of_a_moment_opens_at_its_card_by_key(window, qtbot, type_query
     type_query()
     window.results.setFocus()
     window.results.setCurrentIndex(window.results.results.index(1))
-    window.menus.by_key("Shift+F10").activated.emit()
+    qtbot.keyClick(window.results, KEY.Key_F10, Qt.KeyboardModifier.ShiftModifier)
     menu = QApplication.activePopupWidget()
     assert menu is not None
     card = window.results.visualRect(window.results.results.index(1))
     assert menu.pos().y() == window.results.viewport().mapToGlobal(card.center()).y()
     menu.close()
+
+
+@pytest.mark.qt_log_ignore("keyboard", extend=True)
+def test_the_menu_of_a_moment_that_was_scrolled_away_opens_where_it_is_seen(
+    window, qtbot, type_query
+) -> None:
+    type_query()
+    window.results.setFocus()
+    window.results.setCurrentIndex(window.results.results.index(0))
+    bar = window.results.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    assert window.results.visualRect(window.results.currentIndex()).center().y() < 0
+    qtbot.keyClick(window.results, KEY.Key_F10, Qt.KeyboardModifier.ShiftModifier)
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    assert window.results.visualRect(window.results.currentIndex()).top() >= 0
+    menu.close()
+
+
+def test_the_key_of_a_moments_menu_is_of_the_moments_alone(window, qtbot, type_query) -> None:
+    type_query()
+    window.results.setCurrentIndex(window.results.results.index(0))
+    for elsewhere in (window.search.field, window.library.tree, window.preview.seek):
+        elsewhere.setFocus()
+        qtbot.keyClick(elsewhere, KEY.Key_F10, Qt.KeyboardModifier.ShiftModifier)
+        assert QApplication.activePopupWidget() is None
