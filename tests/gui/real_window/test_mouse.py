@@ -114,7 +114,8 @@ def test_a_person_with_a_mouse_gets_from_the_first_run_to_an_export(
     screen.click(*caption.at())
     wait_until(lambda: screen.one("text", "Search").text in caption.name, "the caption is not searched with")
     words = screen.one("text", "Search").text
-    assert len(words) > len(QUERY) or words != QUERY
+    assert words
+    assert words != QUERY
     wait_until(lambda: bool(cards_of(screen)), "nothing is found by the caption")
     screen.take("searched-by-caption")
 
