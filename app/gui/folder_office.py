@@ -30,10 +30,10 @@ class FolderOffice(QObject):
         """Watch these folders, and make them searchable; a folder above one that was left brings that back too."""
         self._bridge.add_folders(folders)
         again = [path for path in self._left if any(path.is_relative_to(folder) for folder in folders)]
-        if again:
-            self._left = [path for path in self._left if path not in again]
-            said = self.tr("{} is watched again.")
-            self._notice.say(" ".join(said.format(path.name) for path in again))
+        self._left = [path for path in self._left if path not in again]
+        said = self.tr("{} is watched again.") if again else self.tr("Looking for videos in {}.")
+        if told := " ".join(said.format(path.name or path) for path in again or folders):
+            self._notice.say(told)
 
     def take(self, paths: list[Path]) -> None:
         """What was dropped may be folders or files: the folders are watched."""

@@ -260,6 +260,7 @@ class MainWindow(QMainWindow):
         else:
             self.answer = None
             self.results.results.show(())
+            self.preview.still_found(False)
             self._show_middle()
 
     def _filter(self, words: str) -> None:
@@ -278,6 +279,8 @@ class MainWindow(QMainWindow):
             self.results.setCurrentIndex(self.results.results.index(row))
         elif row is not None:
             self._choose(self.results.results.hit(row))
+        elif chosen is not None and self._like is None:
+            self.preview.still_found(any(hit.clip_id == chosen.clip_id for hit in self.answer.hits))
 
     def _choose(self, hit: SearchHit | None) -> None:
         self.actions_here.show_hit(hit)

@@ -118,6 +118,7 @@ class Preview(QWidget):
         self.hit: SearchHit | None = None
         self._lines: Sequence[Line] = ()
         self._length_s, self._on = 0.0, False
+        self._found = True
         self._sought_s = 0.0
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._show_sought)
@@ -169,7 +170,7 @@ class Preview(QWidget):
 
     def show_hit(self, hit: SearchHit | None) -> None:
         """Show a moment, or the invitation to choose one."""
-        former, self.hit = self.hit, hit
+        former, self.hit, self._found = self.hit, hit, True
         same_video = hit is not None and former is not None and hit.video == former.video
         if hit is not None and former is not None and hit.clip_id == former.clip_id:
             self._write_receipt()
@@ -192,6 +193,11 @@ class Preview(QWidget):
         self.player.show_moment(hit.video, hit.best_s, hit.start_s, hit.end_s)
         self.seek.show_range(hit.start_s, hit.end_s, max(hit.end_s, self._known_length(same_video)))
         self._move(hit.best_s)
+        self._write_receipt()
+
+    def still_found(self, on: bool) -> None:
+        """Whether the newest answer has this moment; why it stood in a former one is not told as if it did now."""
+        self._found = on
         self._write_receipt()
 
     def show_curves(self, curves: Mapping[str, Curve]) -> None:
@@ -345,6 +351,11 @@ class Preview(QWidget):
 
     def _write_receipt(self) -> None:
         if self.hit is None:
+            return
+        self.unfold.setEnabled(self._found)
+        if not self._found:
+            self.receipt.setText(html.escape(self.tr("This moment is not among what is found now.")))
+            self.full.clear()
             return
         colours = self._theme.colours
         lane = self.hit.won_by[0] if self.hit.won_by else ""

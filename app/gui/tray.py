@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
@@ -10,7 +12,7 @@ from app.gui.main_window import MainWindow
 
 
 class Tray(QSystemTrayIcon):
-    """A click opens the window; the other button shows a menu, and only that."""
+    """A click opens the window; the other button shows a menu, and only that. On macOS each shows the menu."""
 
     opened = Signal()
     left = Signal()
@@ -44,5 +46,6 @@ class Tray(QSystemTrayIcon):
         window.offer_tray()
 
     def _touched(self, how: QSystemTrayIcon.ActivationReason) -> None:
-        if how != QSystemTrayIcon.ActivationReason.Context:
+        # There a click that opens the menu is told as one that asks for the window.
+        if sys.platform != "darwin" and how != QSystemTrayIcon.ActivationReason.Context:
             self.opened.emit()

@@ -25,6 +25,25 @@ def test_down_goes_to_the_cards_and_the_moment_is_explained(window, qtbot, type_
     assert window.preview.hit.rank == 2
 
 
+def test_a_moment_that_is_found_no_more_loses_its_reasons(window, bridge, answer, type_query) -> None:
+    type_query()
+    window._go_to_results()
+    preview = window.preview
+    reasons, in_full = preview.receipt.text(), preview.full.text()
+    visual = window.search.chips[Branch.VISUAL]
+    bridge.answer = lambda text: answer(text, hits=0)
+    visual.click()
+    assert "not among what is found now" in preview.receipt.text()
+    assert preview.full.text() == ""
+    assert not preview.unfold.isEnabled()
+    bridge.answer = answer
+    visual.click()
+    assert (preview.receipt.text(), preview.full.text()) == (reasons, in_full), "back with the answer"
+    for chip in window.search.chips.values():
+        chip.click()
+    assert "not among what is found now" in preview.receipt.text(), "without a branch nothing is found"
+
+
 def test_heard_is_said_only_when_it_mattered(window, bridge, answer, hits, type_query) -> None:
     found = hits(2)
     bridge.answer = lambda text: answer(text, hits=2)

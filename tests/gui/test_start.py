@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QSystemTrayIcon
 
 from app.cli import gui
 from app.cli.main import build_parser
 from app.gui.start import Doorbell
+from app.gui.tray import Tray
 from m2hf_core.errors import KnownError
 
 HEAVY = ("torch", "sqlalchemy", "numpy", "cv2", "av", "open_clip")
@@ -54,3 +56,16 @@ def test_the_second_start_rings_at_the_first(qtbot, qapp, tmp_path) -> None:
     assert not other.ring(), "another library has a window of its own"
     first.close()
     assert not second.ring()
+
+
+def test_a_click_on_the_icon_never_does_two_things(qapp, monkeypatch) -> None:
+    tray, opened = Tray(qapp), []
+    tray.opened.connect(lambda: opened.append("window"))
+    reason = QSystemTrayIcon.ActivationReason
+    tray.activated.emit(reason.Context)
+    assert opened == [], "the menu comes"
+    tray.activated.emit(reason.Trigger)
+    assert opened == ["window"]
+    monkeypatch.setattr(sys, "platform", "darwin")
+    tray.activated.emit(reason.Trigger)
+    assert opened == ["window"], "there the menu comes with each click"

@@ -28,6 +28,7 @@ def test_a_folder_is_dropped_added_removed_and_watched_again(window, bridge, tmp
     )
     window.library.dropEvent(event)
     assert bridge.background.calls == [("add_folder", (tmp_path,))]
+    assert window.notice.words.text() == f"Looking for videos in {tmp_path.name}.", "none is there so far"
     folder = window.library.folders.folder(window.library.folders.index(1, 0))
     reveal, stop, forget = window.library.folder_menu(folder).actions()
     stop.trigger()
