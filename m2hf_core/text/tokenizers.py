@@ -138,7 +138,9 @@ def _open_clip_tokenizers() -> ModuleType:
     name, folder = "open_clip.tokenizer", str(package_folder())
     if "open_clip" in sys.modules:
         return importlib.import_module(name)
-    found = (finder.find_spec(name, [folder], None) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+    found = (
+        finder.find_spec(name, [folder], None) for finder in sys.meta_path if hasattr(finder, "find_spec")
+    )
     spec = next((one for one in found if one is not None and one.loader is not None), None)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"{name} is not installed", name=name)
