@@ -46,7 +46,7 @@ def find_duration(path: Path, container: InputContainer, size_bytes: int) -> flo
         counted = _last_end(read_packets(path, afresh, *_tracks(afresh)), zero_of(afresh))
         if counted is None or counted <= 0:
             rate = pick_video(afresh).average_rate
-            counted = 1 / rate if rate else _FALLBACK_FRAME_S
+            counted = 1 / rate if rate and 1 / rate < _WILD_JUMP_S else _FALLBACK_FRAME_S
     return float(counted)
 
 
@@ -92,12 +92,15 @@ def _last_end(packets: Iterator[Packet[Stream]], zero: Fraction) -> Fraction | N
     last: Fraction | None = None
     unstamped = Fraction(0)
     for packet in packets:
+        length = (packet.duration or 0) * packet.time_base
+        if length >= _WILD_JUMP_S:
+            continue  # nor is it a frame that is shown for days: the rate is damaged
         if packet.pts is None:
-            unstamped += (packet.duration or 0) * packet.time_base
+            unstamped += length
             continue
         if packet.is_discard:
             continue
-        end = (packet.pts + (packet.duration or 0)) * packet.time_base - zero
-        if last is None or last < end < last + _WILD_JUMP_S:
+        end = packet.pts * packet.time_base + length - zero
+        if end < (last or 0) + _WILD_JUMP_S and (last is None or last < end):
             last = end
     return last if last is not None or not unstamped else unstamped

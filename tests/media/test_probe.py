@@ -178,6 +178,21 @@ def test_a_copy_that_was_cut_off_lasts_as_long_as_it_really_does(
     assert len({frame.pts_s for frame in frames}) == len(frames)
 
 
+@pytest.mark.parametrize("with_sound", [True, False])
+def test_a_damaged_frame_rate_makes_no_film_of_years(
+    with_sound: bool, tmp_path: Path, write_video: WriteVideo
+) -> None:
+    """An AVI that says each of its 50 frames is shown for two years; its sound still tells how long it is."""
+    tone = np.sin(np.arange(96000) / 20).astype(np.float32) / 2
+    sound = {"audio": [(0.0, tone)], "audio_codec": "mp2"} if with_sound else {}
+    path = write_video(tmp_path / "a.avi", [i * 40 for i in range(50)], codec="mpeg4", fps=25, **sound)
+    data = bytearray(path.read_bytes())
+    scale = data.index(b"vids") + 20  # kind, codec, flags, priorities, first frames; then scale and rate
+    data[scale : scale + 8] = (62_411_243).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert probe(path).duration_s == pytest.approx(2.0 if with_sound else 0.04, abs=0.1)
+
+
 def test_turned_mirrored_and_stretched_pictures(tmp_path: Path, write_video: WriteVideo) -> None:
     for degrees, expected in ((0, 0), (-90, 90), (180, 180), (90, 270)):
         info = probe(write_video(tmp_path / "turned.mp4", [0, 40], rotation=degrees))
