@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
@@ -63,16 +63,16 @@ def _take(window: MainWindow, theme: Theme) -> None:
     window.offices.scorers()
     dialog = window.findChild(TableDialog, "scorers")
     _until(lambda: dialog.rows.rowCount() > 0)
-    QTest.qWait(500)
+    _wait(500)
     _save(dialog, "scorers", LIGHT)
     dialog.close()
 
 
 def _settled(window: MainWindow) -> None:
     """Every card has its picture."""
-    QTest.qWait(300)
+    _wait(300)
     _until(lambda: not window.thumbnails._fetching and not window.thumbnails._wanted)
-    QTest.qWait(300)
+    _wait(300)
 
 
 def _until(condition: Callable[[], bool]) -> None:
@@ -81,7 +81,14 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         if not late.isActive():
             raise TimeoutError(f"the window did not get there within {PATIENCE_S} s")
-        QTest.qWait(50)
+        _wait(50)
+
+
+def _wait(ms: int) -> None:
+    """`QTest.qWait` would let no other thread run meanwhile, and the search is one."""
+    loop = QEventLoop()
+    QTimer.singleShot(ms, loop.quit)
+    loop.exec()
 
 
 def _save(widget: QWidget, name: str, colours: Colours) -> None:
