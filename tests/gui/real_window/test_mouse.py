@@ -112,10 +112,9 @@ def test_a_person_with_a_mouse_gets_from_the_first_run_to_an_export(
     screen.take("captions")
     caption = captions()[1]
     screen.click(*caption.at())
-    wait_until(lambda: screen.one("text", "Search").text in caption.name, "the caption is not searched with")
-    words = screen.one("text", "Search").text
-    assert words
-    assert words != QUERY
+    wait_until(lambda: _asked(screen) not in ("", QUERY), "the caption is not searched with")
+    words = _asked(screen)
+    assert words in caption.name
     wait_until(lambda: bool(cards_of(screen)), "nothing is found by the caption")
     screen.take("searched-by-caption")
 
@@ -153,6 +152,11 @@ def test_a_person_with_a_mouse_gets_from_the_first_run_to_an_export(
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["query"] for row in rows] == [words], "the chosen moment and no other"
+
+
+def _asked(screen) -> str:
+    """What stands in the search field."""
+    return screen.one("text", "Search").text
 
 
 def cards_of(screen) -> list:
