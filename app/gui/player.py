@@ -32,6 +32,8 @@ class Player(QObject):
     failed = Signal(object)
     pictured = Signal()
     """The first frame of what plays is there."""
+    _stop = Signal()
+    _take = Signal(QUrl)
 
     def __init__(self, ask_drive: AskDrive, parent: QObject | None = None) -> None:
         """`ask_drive` looks at a file in another thread, as `Bridge.ask_drive` does."""
@@ -63,8 +65,7 @@ class Player(QObject):
             self._video = video
             return
         if video != self._video:
-            self._player.stop()
-            self._player.setSource(QUrl())
+            self.stop()
         self._video = video
         if self._player.source().isEmpty():
             self.moved.emit(at_s)
@@ -93,7 +94,7 @@ class Player(QObject):
             return
         source = QUrl.fromLocalFile(str(video))
         if player.source() != source:
-            player.setSource(source)
+            self._take.emit(source)
         self._awaits_frame = True
         player.play()
 
@@ -118,9 +119,8 @@ class Player(QObject):
 
     def stop(self) -> None:
         """Let go of the file, so that its drive can be taken away."""
-        if self._player is not None:
-            self._player.stop()
-            self._player.setSource(QUrl())
+        self._stop.emit()
+        self._take.emit(QUrl())
 
     def _media(self) -> QMediaPlayer | None:
         if self._player is not None:
@@ -148,6 +148,11 @@ class Player(QObject):
         )
         player.mediaStatusChanged.connect(self._loaded)
         player.errorOccurred.connect(self._tell)
+        # Both wait for the player's own threads, and these may wait for the interpreter (their last look at a class
+        # made here is for Python's overrides). A call from Python would hold the interpreter meanwhile, for ever;
+        # a signal lets go of it.
+        self._stop.connect(player.stop)
+        self._take.connect(player.setSource)
         self._player = player
         return player
 
