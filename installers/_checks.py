@@ -18,6 +18,9 @@ from _voice import Voice
 
 NO_TESTS = 5  # pytest's exit code when it collected none
 NOT_HERE = "not gpu and not release"
+HANGS_S, SLOW_HANGS_S = 1_500, 8_000
+"""A test that takes so long hangs where no signal reaches it: every thread's place is told and its process ends. Beyond
+the longest limit that a test of an ordinary tier, or of a slow one, sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Tier:
     settings: dict[str, str] = field(default_factory=dict)
     may_be_empty: bool = True
     parallel: bool = False
+    hangs_s: int = HANGS_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,16 @@ def tiers(everything: bool, seed: int) -> list[Tier]:
         ]
     return [
         *chosen,
-        Tier("window", f"gui and not faults and {NOT_HERE}", offscreen),
-        Tier("slow", f"slow and not gui and not faults and {NOT_HERE}", offscreen, parallel=True),
-        Tier("faults, long", f"faults and {NOT_HERE}", faults, parallel=True),
-        Tier("release", "release and not gpu", offscreen),
+        Tier("window", f"gui and not faults and {NOT_HERE}", offscreen, hangs_s=SLOW_HANGS_S),
+        Tier(
+            "slow",
+            f"slow and not gui and not faults and {NOT_HERE}",
+            offscreen,
+            parallel=True,
+            hangs_s=SLOW_HANGS_S,
+        ),
+        Tier("faults, long", f"faults and {NOT_HERE}", faults, parallel=True, hangs_s=SLOW_HANGS_S),
+        Tier("release", "release and not gpu", offscreen, hangs_s=SLOW_HANGS_S),
     ]
 
 
@@ -118,6 +128,7 @@ def run_tier(root: Path, folder: Path, tier: Tier, voice: Voice) -> Result:
     with tempfile.TemporaryDirectory() as aside:
         report = Path(aside) / "report.xml"
         command = [str(script_in(folder, "pytest")), "-q", f"--junitxml={report}"]
+        command += ["-o", f"faulthandler_timeout={tier.hangs_s}", "-o", "faulthandler_exit_on_timeout=true"]
         command += ["-m", tier.marks] if tier.marks else []
         environment = {**clean(os.environ), "CI": "1", **tier.settings}
         workers = min(4, os.cpu_count() or 1)

@@ -92,6 +92,20 @@ def test_counts_are_pytests_own(part: Part, tmp_path: Path) -> None:
     assert part("_checks").read_counts(tmp_path / "none.xml") is None
 
 
+def test_a_test_that_hangs_ends_its_tier(
+    part: Part, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also where no signal gets through, as in a library that waits for itself."""
+    (tmp_path / "test_waits.py").write_text("import time\n\ndef test_waits():\n    time.sleep(60)\n", "utf-8")
+    checks, voice = part("_checks"), part("_voice")
+    result = checks.run_tier(
+        tmp_path, Path(sys.prefix), checks.Tier("waiting", hangs_s=1), voice.Voice(io.StringIO())
+    )
+    assert (result.ok, result.counts.failed) == (False, 1)
+    assert result.seconds < 30
+    assert "test_waits.py" in capfd.readouterr().err
+
+
 def test_the_table_and_the_last_line(
     part: Part, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
