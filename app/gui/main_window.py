@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QIcon, QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import (
-    QDialog,
-    QMainWindow,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from app.gui.actions import Actions
 from app.gui.bridge import Bridge
-from app.gui.dialogs import StayDialog
 from app.gui.exporting import Exporting
+from app.gui.finding import Finding
 from app.gui.folder_office import FolderOffice
 from app.gui.icons import icon
+from app.gui.leaving import Leaving
 from app.gui.library_panel import LibraryPanel
-from app.gui.looking import Looking
 from app.gui.menus import Menus
-from app.gui.middle import PICTURES, Middle
+from app.gui.middle import Middle
 from app.gui.offices import Offices
 from app.gui.preview import Preview
-from app.gui.records import Trouble, Work
+from app.gui.records import Trouble
 from app.gui.restoring import keep, restore
-from app.gui.results_model import arranged
 from app.gui.results_view import ResultsView
 from app.gui.search_bar import SearchBar
 from app.gui.session import Session
@@ -36,13 +27,7 @@ from app.gui.status_bar import StatusBar
 from app.gui.theme import STEP, Theme
 from app.gui.thumbnails import Thumbnails
 from app.services.views import Overview
-from m2hf_core.records import SearchAnswer, SearchHit
-
-if TYPE_CHECKING:
-    from app.services.live import Answered
-
-LINGER_MS = 1500
-"""A query that stands this long goes into the history."""
+from m2hf_core.records import SearchAnswer
 
 
 class MainWindow(QMainWindow):
@@ -53,14 +38,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self, bridge: Bridge, theme: Theme, session: Session) -> None:
         super().__init__()
-        self._in_tray = self._leaving = False
-        self._can_search = False
-        """The models are in memory; what is asked before waits for them."""
         self.bridge, self.theme, self.session = bridge, theme, session
-        self._overview: Overview | None = None
-        self.answer: SearchAnswer | None = None
-        self._like: SearchHit | None = None
-        """The moment whose likes are shown in place of an answer to words."""
         self.setWindowTitle("M2HF")
         self.setWindowIcon(QIcon(icon("app")))
         self.thumbnails = Thumbnails(bridge)
@@ -71,20 +49,24 @@ class MainWindow(QMainWindow):
         self.status = StatusBar()
         self.middle = Middle(self.results)
         self.receipt, self.empty, self.notice = self.middle.receipt, self.middle.empty, self.middle.notice
-        self.looking = Looking(bridge, self.preview)
+        self.finding = Finding(bridge, self.search, self.results, self.middle, self.preview, self)
+        self.leaving = Leaving(self, session, self.status)
         self.folder_office = FolderOffice(self, bridge, self.notice)
         self.offices = Offices(self, bridge, self.notice, theme)
-        self.exporting = Exporting(self, bridge, self.notice, self._chosen_hits)
+        self.exporting = Exporting(self, bridge, self.notice, self.finding.chosen_hits)
         self.actions_here = Actions(
-            self, bridge, self.preview, self.notice, self.exporting, self._show_similar
+            self, bridge, self.preview, self.notice, self.exporting, self.finding.show_similar
         )
         self._assemble()
         self.menus = self._make_menus()
         self._connect()
-        self._linger = QTimer(self, singleShot=True, interval=LINGER_MS)
-        self._linger.timeout.connect(self._remember_search)
         restore(self)
-        self._show_middle()
+        self.finding.stand()
+
+    @property
+    def answer(self) -> SearchAnswer | None:
+        """What is shown, whatever was asked."""
+        return self.finding.answer
 
     # Building.
 
@@ -110,14 +92,13 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         bridge = self.bridge
         bridge.overview.connect(self._show_overview)
-        bridge.answered.connect(self._show_answer)
-        bridge.working.connect(self._show_work)
-        bridge.search_state.connect(self._search_state)
+        bridge.working.connect(self.status.show_work)
         bridge.failed.connect(self.tell)
-        self.search.asked.connect(self._ask)
-        self.search.arranged.connect(self._arrange)
+        self.finding.chosen.connect(self.actions_here.show_hit)
+        self.finding.lingered.connect(self._remember_search)
+        self.finding.troubled.connect(self.tell)
         self.search.entered.connect(self._go_to_results)
-        self.library.filtered.connect(self._filter)
+        self.library.filtered.connect(self.finding.filter)
         self.library.search_wanted.connect(self.search.search_for)
         self.library.folders_wanted.connect(self.folder_office.add)
         self.library.dropped.connect(self.folder_office.take)
@@ -131,7 +112,6 @@ class MainWindow(QMainWindow):
         middle.no_filters_wanted.connect(self.library.clear_filters)
         middle.search_wanted.connect(self.search.search_for)
         middle.unseen_wanted.connect(lambda: self.folder_office.unseen_first(self.search.ask().text))
-        self.results.chosen.connect(self._choose)
         self.results.played.connect(self.preview.play_or_pause)
         self.results.opened.connect(lambda _: self.preview.play_or_pause())
         self.results.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -141,7 +121,7 @@ class MainWindow(QMainWindow):
         menu_key.activated.connect(self._menu_by_key)
         self.preview.captions.search_wanted.connect(self.search.search_for)
         self.preview.captions.closed.connect(self.results.setFocus)
-        self.offices.fusion_chosen.connect(self._take_fusion)
+        self.offices.fusion_chosen.connect(self.finding.fuse)
         self.offices.library_wanted.connect(self.library_wanted)
         self.library.removal_wanted.connect(self.folder_office.remove)
         self.library.forgetting_wanted.connect(self.offices.forget)
@@ -182,7 +162,7 @@ class MainWindow(QMainWindow):
     # What comes through the bridge.
 
     def _show_overview(self, overview: Overview) -> None:
-        before, self._overview = self._overview, overview
+        before, self.finding.overview = self.finding.overview, overview
         if before is None:
             self.search.start_from_fusion(overview.fusion)
         elif overview.videos.get("ready", 0) > before.videos.get("ready", 0):
@@ -193,7 +173,7 @@ class MainWindow(QMainWindow):
         self.status.show_failures(overview.videos.get("failed", 0))
         self.status.show_models(overview.preset_title, overview.scorer)
         self._welcome(overview)
-        self._show_middle()
+        self.finding.stand()
 
     def _welcome(self, overview: Overview) -> None:
         """Once per library, while it is empty; a window that began in the tray waits with it until it is opened."""
@@ -202,103 +182,11 @@ class MainWindow(QMainWindow):
         self.session.put_flag("welcomed", True)
         self.offices.welcome(self.folder_office.add)
 
-    def _show_answer(self, answered: Answered) -> None:
-        if answered.error is not None or answered.answer is None:
-            self.answer = None
-            if answered.error is not None:
-                self.tell(Trouble.of(answered.error))
-            return
-        if not self.search.ask().text or (answered.refreshed and self._like is not None):
-            return
-        self.answer = answered.answer
-        self._arrange()
-        self._tell_coverage(answered.answer)
-        self.search.say_asleep(dict(answered.answer.abstained))
-        self._show_middle()
-        self._linger.start()
-
-    def _show_work(self, work: Work) -> None:
-        self.status.show_work(work)
-
-    def _search_state(self, state: str, trouble: Trouble | None) -> None:
-        self._can_search = self._can_search or state == "ready"
-        if trouble is not None:
-            self.tell(trouble)
-        if state == "ready" and not self.search.field.text():
-            self.search.took.setText("")
-        elif state == "opening":
-            self.search.took.setText(self.tr("loading the models"))
-
     def tell(self, trouble: Trouble) -> None:
         """A failure that nobody asked for is said below the results; it never stops the work."""
-        self.notice.say(f"{trouble.sentence} {trouble.hint}", self.tr("Try again"), self._try_again)
-
-    def _try_again(self) -> None:
-        self.bridge.try_again()
-        self.search.ask_now()
+        self.notice.say(f"{trouble.sentence} {trouble.hint}", self.tr("Try again"), self.finding.try_again)
 
     # What the panels wish.
-
-    def _take_fusion(self, fusion: str) -> None:
-        self.search.set_fusion(fusion)
-        self.search.ask_now()
-
-    def _ask(self, ask: object) -> None:
-        wish = self.search.ask()
-        self._like = None
-        if not self.search.field.text().strip():
-            self.answer = None
-            self.search.took.setText("")
-            self.results.results.show(())
-            self._linger.stop()
-            self._show_middle()
-            return
-        if wish.branches:
-            self.bridge.ask(wish)
-            if not self._can_search:
-                self._show_middle()
-        else:
-            self.answer = None
-            self.results.results.show(())
-            self.preview.still_found(False)
-            self._show_middle()
-
-    def _filter(self, words: str) -> None:
-        self.search.filters = words
-        self.search.ask_now()
-
-    def _arrange(self) -> None:
-        self.results.set_list_form(self.search.form.isChecked())
-        if self.answer is None:
-            return
-        hits = arranged(self.answer.hits, self.search.order, one_per_video=self.search.one_per_video)
-        chosen = self.preview.hit
-        self.results.results.show(hits, by_likelihood=self.search.order == "best")
-        row = None if chosen is None else self.results.results.row_of(chosen.clip_id)
-        if row is not None and row != self.results.currentIndex().row():
-            self.results.setCurrentIndex(self.results.results.index(row))
-        elif row is not None:
-            self._choose(self.results.results.hit(row))
-        elif chosen is not None and self._like is None:
-            self.preview.still_found(any(hit.clip_id == chosen.clip_id for hit in self.answer.hits))
-
-    def _choose(self, hit: SearchHit | None) -> None:
-        self.actions_here.show_hit(hit)
-        if hit is None:
-            return
-        answer = self.answer if self._like is None else None
-        self.looking.show(hit, answer.query if answer is not None else "")
-
-    def _show_similar(self, hit: SearchHit, answer: SearchAnswer) -> None:
-        """Moments like one, in place of the results; typing brings words back."""
-        self.answer, self._like = answer, hit
-        self._arrange()
-        self.middle.tell_likes(hit, answer)
-        self._show_middle()
-
-    def _chosen_hits(self) -> tuple[SearchAnswer | None, list[SearchHit]]:
-        rows = sorted(index.row() for index in self.results.selectionModel().selectedIndexes())
-        return self.answer, [hit for row in rows if (hit := self.results.results.hit(row)) is not None]
 
     def _hit_menu(self, at: QPoint) -> None:
         if self.results.indexAt(at).isValid():
@@ -326,27 +214,8 @@ class MainWindow(QMainWindow):
         self.search.field.setFocus()
         self.search.field.selectAll()
 
-    def _remember_search(self) -> None:
-        words = self.search.field.text().strip()
-        if words:
-            self.library.show_searches(self.library.saved_searches(), self.session.remember_search(words))
-
-    def _tell_coverage(self, answer: SearchAnswer) -> None:
-        total = self._overview.total if self._overview is not None else answer.videos
-        took = round(answer.took_ms + answer.encode_ms)
-        self.search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
-        asleep = self._overview.asleep if self._overview is not None else {}
-        self.middle.tell_coverage(answer, without_models=PICTURES in asleep)
-
-    def _show_middle(self) -> None:
-        self.middle.stand(
-            self._overview,
-            self.search.field.text().strip(),
-            self.answer,
-            branches=len(self.search.ask().branches),
-            filters=bool(self.search.filters),
-            loading=not self._can_search,
-        )
+    def _remember_search(self, words: str) -> None:
+        self.library.show_searches(self.library.saved_searches(), self.session.remember_search(words))
 
     # Opening and closing.
 
@@ -355,47 +224,24 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not event.spontaneous():
             self.search.field.setFocus()
-            if self._overview is not None:
-                self._welcome(self._overview)
+            if self.finding.overview is not None:
+                self._welcome(self.finding.overview)
 
     def offer_tray(self) -> None:
         """There is a tray, so closing may leave indexing at work."""
-        self._in_tray = True
-        self.stay = self.menus.add_choice(
-            self.tr("Go on indexing when the window is closed"),
-            self.session.flag("stay"),
-            lambda on: self.session.put_flag("stay", on),
-        )
-
-    def _asks_before_closing(self) -> bool:
-        """Once, while indexing works: whether it shall go on in the tray. The menu can change the answer."""
-        if self.session.flag("asked_to_stay") or not self.status.working:
-            return False
-        self.session.put_flag("asked_to_stay", True)
-        dialog = StayDialog(self)
-        dialog.setObjectName("closing")
-        dialog.finished.connect(self._close_as_chosen)
-        dialog.open()
-        return True
-
-    def _close_as_chosen(self, choice: int) -> None:
-        if choice == QDialog.DialogCode.Rejected:
-            self.session.put_flag("asked_to_stay", False)
-            return
-        self.stay.setChecked(choice == QDialog.DialogCode.Accepted)
-        self.close()
+        self.leaving.offer_tray(self.menus)
 
     def leave(self) -> None:
         """Close for good, tray or not."""
-        self._leaving = True
+        self.leaving.for_good = True
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         keep(self)
-        if self._in_tray and not self._leaving and self._asks_before_closing():
+        if self.leaving.asks():
             event.ignore()
             return
-        if self._in_tray and self.stay.isChecked() and not self._leaving:
+        if self.leaving.only_hides:
             self.preview.player.stop()
             self.hide()
             event.ignore()

@@ -230,11 +230,11 @@ def test_with_a_tray_the_first_closing_during_indexing_asks_once(qtbot, theme, b
     assert dialog.isVisible(), "and it is asked the next time"
     dialog.accept()
     assert not window.isVisible()
-    assert window.stay.isChecked()
+    assert window.leaving.stay.isChecked()
     window.show()
     window.close()
     assert not window.isVisible(), "it is not asked again"
-    window.stay.setChecked(False)
+    window.leaving.stay.setChecked(False)
 
 
 def test_quitting_instead_ends_the_work(qtbot, theme, bridge, tmp_path) -> None:

@@ -19,7 +19,7 @@ def test_down_goes_to_the_cards_and_the_moment_is_explained(window, qtbot, type_
     assert hit is not None
     assert hit.rank == 1
     assert window.preview.hit == hit
-    assert "198th" in window.preview.receipt.text()
+    assert "198th" in window.preview.why.receipt.text()
     assert "dog" in window.preview.transcript.toPlainText()
     qtbot.keyClick(window.results, KEY.Key_Right)
     assert window.preview.hit.rank == 2
@@ -29,19 +29,19 @@ def test_a_moment_that_is_found_no_more_loses_its_reasons(window, bridge, answer
     type_query()
     window._go_to_results()
     preview = window.preview
-    reasons, in_full = preview.receipt.text(), preview.full.text()
+    reasons, in_full = preview.why.receipt.text(), preview.why.full.text()
     visual = window.search.chips[Branch.VISUAL]
     bridge.answer = lambda text: answer(text, hits=0)
     visual.click()
-    assert "not among what is found now" in preview.receipt.text()
-    assert preview.full.text() == ""
-    assert not preview.unfold.isEnabled()
+    assert "not among what is found now" in preview.why.receipt.text()
+    assert preview.why.full.text() == ""
+    assert not preview.why.unfold.isEnabled()
     bridge.answer = answer
     visual.click()
-    assert (preview.receipt.text(), preview.full.text()) == (reasons, in_full), "back with the answer"
+    assert (preview.why.receipt.text(), preview.why.full.text()) == (reasons, in_full), "back with the answer"
     for chip in window.search.chips.values():
         chip.click()
-    assert "not among what is found now" in preview.receipt.text(), "without a branch nothing is found"
+    assert "not among what is found now" in preview.why.receipt.text(), "without a branch nothing is found"
 
 
 def test_heard_is_said_only_when_it_mattered(window, bridge, answer, hits, type_query) -> None:
@@ -50,8 +50,8 @@ def test_heard_is_said_only_when_it_mattered(window, bridge, answer, hits, type_
     type_query()
     window.results.setCurrentIndex(window.results.results.index(1))
     assert window.preview.hit.won_by == (Branch.AUDIO,)
-    assert "Heard" not in window.preview.receipt.text()
-    assert "Found by sound" in window.preview.receipt.text()
+    assert "Heard" not in window.preview.why.receipt.text()
+    assert "Found by sound" in window.preview.why.receipt.text()
     assert found[1].heard is False
 
 

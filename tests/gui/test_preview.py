@@ -10,8 +10,9 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent
 from PySide6.QtMultimedia import QVideoFrame, QVideoFrameFormat
 from PySide6.QtWidgets import QApplication
 
-from app.gui.preview import SETTLE_MS, Preview, Stage
+from app.gui.preview import SETTLE_MS, Preview
 from app.gui.records import Moment
+from app.gui.stage import Stage
 from app.gui.strip import SeekBar, Strip
 from app.gui.thumbnails import AT_ONCE, WAITING, Thumbnails
 from m2hf_core.records import Line
@@ -57,7 +58,7 @@ def test_a_drag_of_the_seek_bar_asks_for_the_picture_where_it_rests(qtbot, theme
     preview.show_hit(hits(1)[0])
     preview.show_curves({"visual": [(0.0, 0.1), (60.0, 0.2)]})
     preview.stage.grab()
-    before, bar = len(bridge.pictures_asked), preview.seek
+    before, bar = len(bridge.pictures_asked), preview.controls.seek
     for x in range(10, 70, 3):
         place = QPointF(x, 10)
         buttons = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -111,7 +112,7 @@ def test_shared_words_are_marked_and_lines_seek(qtbot, theme, bridge, hits) -> N
     )
     moved: list[float] = []
     preview.player.moved.connect(moved.append)
-    preview._go_to(QUrl("at:44.00"))
+    preview.transcript.anchorClicked.emit(QUrl("at:44.00"))
     assert moved == [44.0]
 
 
@@ -161,8 +162,8 @@ def test_speed_goes_round(qtbot, theme, bridge, hits) -> None:
     preview.show_hit(hits(1)[0])
     shown = []
     for _ in range(4):
-        preview.speed.click()
-        shown.append(preview.speed.text())
+        preview.controls.speed.click()
+        shown.append(preview.controls.speed.text())
     assert shown == ["1.5×", "2×", "0.5×", "1×"]
 
 

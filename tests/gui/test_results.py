@@ -174,7 +174,7 @@ def test_the_menu_of_a_moment_that_was_scrolled_away_opens_where_it_is_seen(
 def test_the_key_of_a_moments_menu_is_of_the_moments_alone(window, qtbot, type_query) -> None:
     type_query()
     window.results.setCurrentIndex(window.results.results.index(0))
-    for elsewhere in (window.search.field, window.library.tree, window.preview.seek):
+    for elsewhere in (window.search.field, window.library.tree, window.preview.controls.seek):
         elsewhere.setFocus()
         qtbot.keyClick(elsewhere, KEY.Key_F10, Qt.KeyboardModifier.ShiftModifier)
         assert QApplication.activePopupWidget() is None

@@ -63,7 +63,7 @@ def test_what_is_typed_while_the_models_load_is_told_to_wait(window, qtbot, brid
     bridge.search_state.emit("ready", None)
     window.search.search_for("a cat")
     assert asked[-1].text == "a cat"
-    window._show_middle()
+    window.finding.stand()
     assert window.empty.sentence.text() == "Searching"
 
 

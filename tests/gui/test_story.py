@@ -65,12 +65,12 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     welcome.take_folder(videos)
 
     # The models are in memory, as a person finds them who was choosing folders meanwhile.
-    wait(lambda: window._can_search)
+    wait(lambda: window.finding.can_search)
     tell("starting")
 
     # Indexing goes on behind the window until everything is searchable.
     welcome.begin.click()
-    wait(lambda: window._overview is not None and window._overview.videos["ready"] == CLIPS)
+    wait(lambda: window.finding.overview is not None and window.finding.overview.videos["ready"] == CLIPS)
     assert window.library.folders.rowCount() == 2
 
     # Typing brings moments, the first of them already while the words are written.
@@ -92,17 +92,17 @@ def test_from_the_first_run_to_a_similar_caption(story, qtbot, videos) -> None:
     hit = window.preview.hit
     assert hit is not None
     assert hit.won_by
-    assert window.preview.receipt.text()
+    assert window.preview.why.receipt.text()
     wait(lambda: bool(window.preview.strip._curves.get("visual")))
     wait(lambda: not window.thumbnails._fetching and not window.thumbnails._wanted)
     assert any(not picture.isNull() for picture in window.thumbnails._kept.values())
 
     # A branch that is switched off finds nothing any more.
-    window.answer = None
+    window.finding.answer = None
     qtbot.keyClick(window.results, Qt.Key.Key_1)
     wait(lambda: window.answer is not None)
     assert all("visual" not in found.won_by for found in window.answer.hits)
-    window.answer = None
+    window.finding.answer = None
     qtbot.keyClick(window.results, Qt.Key.Key_1)
     wait(lambda: window.answer is not None and bool(window.answer.hits))
 

@@ -110,7 +110,7 @@ def test_every_entry_of_the_menus_works_or_is_disabled(
 def test_the_session_is_restored(window, qtbot, theme, bridge, tmp_path, type_query) -> None:
 
     type_query("rain")
-    window._remember_search()
+    window.finding._tell_lingering()
     window._save_search()
     window.search.form.setChecked(True)
     window.search.set_fusion("rrf")
