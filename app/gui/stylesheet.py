@@ -54,6 +54,7 @@ QTreeView::branch {{ background: transparent; }}
 QPushButton#indented {{ background: transparent; border: none; color: {link}; padding: 4px 8px;
     text-align: left; }}
 QPushButton#indented:hover, QPushButton#indented:focus {{ text-decoration: underline; }}
+QPushButton#link:disabled, QPushButton#indented:disabled {{ color: {muted}; text-decoration: none; }}
 QTextBrowser {{ background: transparent; border: none; selection-background-color: {accent}; }}
 QComboBox {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px 8px;
     color: {text}; }}

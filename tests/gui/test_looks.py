@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QColor, QImage
-from PySide6.QtWidgets import QAbstractButton, QLineEdit
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPushButton
 
 from app.gui.icons import icon
 from app.gui.receipts import explanation, headline, ordinal
@@ -31,6 +31,30 @@ def test_text_can_be_read(colours) -> None:
     for branch in BRANCHES:
         badge = colours.wash(branch, over=colours.raised)
         assert contrast(colours.ink(branch), badge) >= READABLE, branch
+
+
+@pytest.mark.parametrize("colours", [DARK, LIGHT], ids=["dark", "light"])
+@pytest.mark.parametrize("kind", ["link", "indented"])
+def test_what_cannot_be_pressed_does_not_look_as_if_it_could(qtbot, theme, colours, kind) -> None:
+    former = theme.colours
+    theme.use(colours)
+    button = QPushButton("All branches")
+    button.setObjectName(kind)
+    qtbot.addWidget(button)
+    button.show()
+
+    def most_colour() -> int:
+        """Of any pixel, red, green and blue apart: a link is blue, other words are nearly grey."""
+        image = button.grab().toImage()
+        pixels = [image.pixelColor(x, y) for x in range(button.width()) for y in range(button.height())]
+        return max(max(p.getRgb()[:3]) - min(p.getRgb()[:3]) for p in pixels)
+
+    pressable = most_colour()
+    button.setEnabled(False)
+    greyed = most_colour()
+    theme.use(former)
+    assert pressable > 120
+    assert greyed < 60
 
 
 def test_every_icon_is_drawn_by_the_script_and_shows_something(qapp, tmp_path) -> None:
