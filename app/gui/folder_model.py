@@ -97,7 +97,8 @@ class FolderModel(QAbstractItemModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return folder.path.name or str(folder.path)
         if role == Qt.ItemDataRole.DecorationRole:
-            return dot(_mark(folder), hollow=not folder.online or not folder.watched)
+            mark = _mark(folder)
+            return dot(mark, hollow=mark == AWAY)
         if role == Qt.ItemDataRole.ToolTipRole:
             return f"{folder.path}\n{self._state(folder)}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -116,7 +117,8 @@ class FolderModel(QAbstractItemModel):
         return str(folder.videos)
 
     def _state(self, folder: FolderView) -> str:
-        parts = [self.tr("{} searchable").format(folder.ready)]
+        nothing = self.tr("no video found in it") if folder.online else self.tr("nothing is known of it")
+        parts = [self.tr("{} searchable").format(folder.ready) if folder.videos else nothing]
         if folder.waiting:
             parts.append(self.tr("{} waiting").format(folder.waiting))
         if folder.failed:
@@ -139,11 +141,12 @@ class FolderModel(QAbstractItemModel):
 
 
 def _mark(folder: FolderView) -> str:
-    if not folder.online or not folder.watched:
+    """Green only where something can be found; a folder without videos is neither good nor bad."""
+    if not folder.online or not folder.watched or not folder.videos:
         return AWAY
     if folder.waiting:
         return WAITING
-    return BAD if folder.failed and not folder.ready else READY
+    return READY if folder.ready else BAD
 
 
 def _tree(folders: Sequence[FolderView]) -> Node:

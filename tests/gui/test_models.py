@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QAbstractItemModelTester
 
 from app.gui.captions_panel import CaptionsModel
 from app.gui.dialog import TableModel
-from app.gui.folder_model import COUNT, FolderModel
+from app.gui.folder_model import BAD, COUNT, READY, WAITING, FolderModel
 from app.gui.results_model import ResultsModel, Section
 from app.services.views import FolderView
 from m2hf_core.records import Branch, BranchHit, CaptionHit
@@ -74,6 +75,24 @@ def test_folders_form_a_tree(qapp, theme, overview) -> None:
     assert model.parent(inner) == phone
     counts = [model.data(model.index(row, 0), COUNT) for row in range(model.rowCount())]
     assert counts == ["64", "31", "18 · 2 waiting", "offline"]
+
+
+def test_a_folder_is_green_only_where_something_can_be_found(qapp, theme, overview) -> None:
+    model = FolderModel(theme)
+
+    def middle_of_dot(**changes) -> str:
+        counts = {"videos": 3, "ready": 3, "failed": 0} | changes
+        model.show(overview(folders=(FolderView(1, Path("/home/me/Family"), True, **counts),)))
+        image = model.data(model.index(1, 0), Qt.ItemDataRole.DecorationRole).pixmap(64, 64).toImage()
+        return image.pixelColor(32, 32).name(QColor.NameFormat.HexArgb).upper()
+
+    assert middle_of_dot() == READY.replace("#", "#FF")
+    assert middle_of_dot(ready=2) == WAITING.replace("#", "#FF")
+    assert middle_of_dot(ready=2, failed=1) == READY.replace("#", "#FF")
+    assert middle_of_dot(ready=0, failed=3) == BAD.replace("#", "#FF")
+    assert middle_of_dot(videos=0, ready=0).startswith("#00"), "without videos the dot is hollow"
+    told = model.data(model.index(1, 0), Qt.ItemDataRole.ToolTipRole)
+    assert told.splitlines()[1] == "no video found in it"
 
 
 def test_folder_counts_change_without_a_reset(qapp, theme, overview) -> None:
