@@ -16,6 +16,7 @@ from app.gui.main_window import MainWindow
 from app.gui.session import Session
 from app.gui.theme import Theme
 from app.gui.tray import Tray
+from app.services.early import take_short_turns
 from m2hf_core.config.paths import APP_NAME, open_paths
 
 # Which optional sound servers Qt did not find is no news for anybody.
@@ -26,7 +27,8 @@ TRAY_LOOK_MS, TRAY_LOOKS = 500, 60
 
 
 def make_application() -> QApplication:
-    """The one application object, named as the system shows it."""
+    """The one application object, named as the system shows it, whose thread is not kept waiting by others."""
+    take_short_turns()
     QLoggingCategory.setFilterRules(QUIET)
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])

@@ -1,6 +1,7 @@
-"""Loading without holding up the other threads, of which the window's is one.
+"""Working without holding up the other threads, of which the window's is one.
 
 Two things do that while torch is imported: linking its libraries, and looking for garbage among a million new objects.
+Afterwards it is threads that compute: each keeps the interpreter for as long as Python lets it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 GARBAGE_EVERY = (20_000, 10, 100)
 """New objects until the youngest are looked through, such looks until the next older, and those until all. A look takes
 2, 20 and some 200 ms. Python's own 700 objects cost a fifth of the time of importing torch."""
+TURN_S = 0.001
+"""For how long a thread that computes keeps the interpreter while others wait. Python's own 5 ms, with four threads
+that load a library, made a window wait 20 to 40 ms for its next turn."""
 LIBRARIES = (("libtorch_global_deps.so", "RTLD_GLOBAL"), ("libtorch_python.so", "RTLD_LOCAL"))
 """In torch's own order and with its own reach: the first brings what CUDA needs, the second all the rest."""
 
@@ -23,6 +27,11 @@ LIBRARIES = (("libtorch_global_deps.so", "RTLD_GLOBAL"), ("libtorch_python.so", 
 def seek_garbage_seldom() -> None:
     """For the whole process, from its start."""
     gc.set_threshold(*GARBAGE_EVERY)
+
+
+def take_short_turns() -> None:
+    """For a program with a window."""
+    sys.setswitchinterval(TURN_S)
 
 
 @cache

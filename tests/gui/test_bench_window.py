@@ -16,6 +16,7 @@ from app.cli.main import main
 from app.gui.bench import Heartbeat, _Heard, _wait
 from app.gui.records import Trouble
 from app.services.live import Answered, Asked
+from app.services.witness import Witness
 from m2hf_core.errors import Interrupted, KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.synthetic import demo_set
@@ -46,6 +47,20 @@ def test_a_gap_is_counted_where_the_thread_sleeps_and_where_it_computes(qtbot) -
     assert computed["computing_ms"]["longest"] >= 200
     assert slept["computing_ms"]["longest"] < 200
     assert heartbeat.take()["beats"] == 0, "each part begins anew"
+
+
+def test_the_machine_has_a_witness(qapp) -> None:
+    """It beats by itself, also while this thread does not, and begins anew each time."""
+    with Witness(5) as witness:
+        witness.take()
+        began = time.perf_counter()
+        time.sleep(0.3)
+        gaps = witness.take()
+        took_ms = 1000 * (time.perf_counter() - began)
+        assert len(gaps) > 3
+        assert 250 < sum(gaps) < took_ms + 100
+        assert sum(witness.take()) < 250
+    assert sys.getswitchinterval() < 0.002, "other threads give way to the window soon"
 
 
 def test_waiting_ends_with_trouble_a_wish_or_what_was_waited_for(qtbot, overview) -> None:
@@ -82,7 +97,8 @@ def test_two_clips_and_a_query(tmp_path: Path) -> None:
     for part in ("starting", "indexing", "typing"):
         figures = document["figures"][part]
         assert figures["beats"] > 0
-        assert 0 < figures["gap_ms"]["p99"] <= figures["gap_ms"]["longest"]
+        for gaps in (figures["gap_ms"], figures["machine_ms"]):
+            assert 0 < gaps["p99"] <= gaps["longest"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is a screen")

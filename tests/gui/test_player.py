@@ -44,7 +44,7 @@ os._exit(0)
 
 
 def test_stopping_never_waits_for_itself(tmp_path: Path) -> None:
-    """In a process of its own: what hangs there no signal can end. It did after 6 to 156 players, in six of six trials."""
+    """In a process of its own: no signal ends what hangs there. It did in six of six trials, after 6 to 156 players."""
     from m2hf_core.synthetic import demo_set
     from m2hf_core.synthetic.files import render_library
 
