@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -55,9 +56,8 @@ class BpeTokenizer:
     def __init__(self, context_length: int, merges: str | None = None) -> None:
         byte_pairs = _open_clip_tokenizers()
         try:
-            self._bpe = byte_pairs.SimpleTokenizer(
-                merges or byte_pairs.default_bpe(), context_length=context_length
-            )
+            # The module has read its own list at its import already, for 0.1 s; only what differs is ours.
+            self._bpe = byte_pairs.SimpleTokenizer(merges) if merges else copy(byte_pairs._tokenizer)
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise BadModelFile(
                 "The model's list of byte pairs cannot be read.",

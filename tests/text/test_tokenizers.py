@@ -40,6 +40,15 @@ def test_pieces_know_their_words() -> None:
     assert named.count("2024") == 4, "CLIP reads digits one by one"
 
 
+def test_the_published_list_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By open_clip's module at its import; that module's own tokenizer stays as it is."""
+    monkeypatch.setattr(open_clip.tokenizer, "SimpleTokenizer", lambda *_: pytest.fail("read again"))
+    again = BpeTokenizer(9)
+    assert again.context_length == 9
+    assert torch.equal(again(["A DOG&amp;"]), REFERENCE(["a dog&"])[:, :9])
+    assert torch.equal(open_clip.tokenize(["  A DOG"]), REFERENCE(["a dog"]))
+
+
 def test_a_small_list_of_merges_gives_small_ids(tmp_path: Path) -> None:
     merges = tmp_path / "merges.txt.gz"
     merges.write_bytes(gzip.compress(b"#version\nr e\nre d</w>"))
