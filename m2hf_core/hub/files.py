@@ -150,7 +150,11 @@ def extractor_fingerprint(kind: str, name: str, digest: str, version: int) -> st
 def _in_hub_cache(weight: WeightFile) -> Path | None:
     if weight.hub is None:
         return None
-    from huggingface_hub import try_to_load_from_cache  # slow to import, and often not needed
+    from huggingface_hub import constants
+
+    if not Path(constants.HF_HUB_CACHE, f"models--{weight.hub.repo.replace('/', '--')}").is_dir():
+        return None  # known without the rest, which takes as long to import as a search may wait: 0.2 s
+    from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(weight.hub.repo, weight.hub.file, revision=weight.hub.revision)
     return Path(found) if isinstance(found, str) else None
