@@ -30,7 +30,6 @@ from m2hf_core.search.meeting import DenseQuery, pooled_query, read_query
 from m2hf_core.search.refresh import refresh
 from m2hf_core.search.scorer import Answering, open_scorer, segment_folder, sweep, untrained
 from m2hf_core.store import features, scorers
-from m2hf_core.synthetic import captions, draw_specs
 from m2hf_core.text import NounExtractor
 from m2hf_core.text.tower import TextTower, open_text_tower
 
@@ -265,6 +264,8 @@ def _open_former(
 def null_captions(preset: Preset) -> list[str]:
     """Captions about nothing in particular, in the words that the preset's models know."""
     if preset.id == "demo":
+        from m2hf_core.synthetic import captions, draw_specs  # with OpenCV, which no other search needs
+
         specs = draw_specs("train", NULL_CAPTIONS, seed=7)
         return [captions(spec, 1, seed=7)[0].text for spec in specs]
     lines = everyday_captions()
