@@ -58,11 +58,12 @@ def _add_bank(subparsers: Subparsers) -> None:
 
 
 def run_captions(args: argparse.Namespace) -> int:
-    from app.cli.render import caption_lines, captions_json
-    from app.services.captions import captions
-    from app.services.library import open_library
+    from app.services.ahead import open_for_answers
 
-    with open_library(args.data_dir, preset=args.preset) as library, shown_progress() as progress:
+    with open_for_answers(args.data_dir, preset=args.preset) as library, shown_progress() as progress:
+        from app.cli.render import caption_lines, captions_json
+        from app.services.captions import captions
+
         answer = captions(library, args.target, k=args.k, fusion=args.fusion, progress=progress)
     if args.json:
         print_json(captions_json(answer))

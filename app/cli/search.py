@@ -38,11 +38,12 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.render import alignment_lines, search_json, search_lines
-    from app.services.library import open_library
-    from app.services.searching import search
+    from app.services.ahead import open_for_answers
 
-    with open_library(args.data_dir, preset=args.preset) as library:
+    with open_for_answers(args.data_dir, preset=args.preset) as library:
+        from app.cli.render import alignment_lines, search_json, search_lines
+        from app.services.searching import search
+
         for notice in library.notices:
             say(notice)
         with shown_progress() as progress:
