@@ -58,9 +58,10 @@ class Curves(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.raised))
         painter.drawRoundedRect(QRectF(self.rect()), 10, 10)
-        half = (self.width() - 9 * STEP) / 2
+        between = 6 * STEP
+        half = (self.width() - 6 * STEP - between) / 2
         left = QRectF(3 * STEP, 3 * STEP, half, self.height() - 6 * STEP)
-        right = left.translated(half + 3 * STEP, 0)
+        right = left.translated(half + between, 0)
         figures = self._figures
         last = figures.loss[-1][0] if figures is not None and figures.loss else 1
         branches = dict(figures.branches) if figures is not None else {}

@@ -91,10 +91,12 @@ class TableDialog(Dialog):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setHighlightSections(False)  # a chosen row would make every head bold
         self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.note = muted("")
+        self.note.hide()
         self._buttons = QHBoxLayout()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4 * STEP, 4 * STEP, 4 * STEP, 4 * STEP)
@@ -123,6 +125,7 @@ class TableDialog(Dialog):
 
     def say(self, sentence: str) -> None:
         self.note.setText(sentence)
+        self.note.setVisible(bool(sentence))
 
 
 class Choice(QComboBox):

@@ -1,4 +1,4 @@
-"""Dialogs: settings from their declaration, models, failures, keys, about. None of them blocks the window."""
+"""Dialogs: models, failures, keys, about, and what is asked before. None of them blocks the window."""
 
 from __future__ import annotations
 
@@ -7,86 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDialogButtonBox,
-    QFormLayout,
-    QLabel,
-    QLineEdit,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtGui import QTextOption
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit, QTextBrowser, QVBoxLayout, QWidget
 
-from app.gui.dialog import Choice, Dialog, Hint, TableDialog, closing, muted
+from app.gui.dialog import Dialog, TableDialog, closing, muted
 from app.gui.theme import STEP
 from m2hf_core.records import Failure
 
 Document = Mapping[str, Any]
-
-
-class SettingsDialog(Dialog):
-    """A field per declared setting; `changed` as soon as one is chosen or left."""
-
-    changed = Signal(str, str)
-
-    def __init__(self, described: Sequence[Document], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(self.tr("Settings"))
-        self.resize(160 * STEP, 150 * STEP)
-        self.fields: dict[str, QComboBox | QLineEdit] = {}
-        form = QFormLayout()
-        form.setVerticalSpacing(2 * STEP)
-        form.setHorizontalSpacing(4 * STEP)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignTop)
-        for setting in described:
-            name = str(setting["id"])
-            field = self._field(name, setting)
-            field.setAccessibleName(name)
-            self.fields[name] = field
-            explained = QWidget()
-            column = QVBoxLayout(explained)
-            column.setContentsMargins(0, 0, 0, 2 * STEP)
-            column.setSpacing(STEP)
-            column.addWidget(field)
-            column.addWidget(Hint(str(setting["help"])))
-            form.addRow(str(setting["title"]), explained)
-        self.trouble = muted("")
-        self.trouble.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
-        fields = QWidget()
-        fields.setObjectName("panel")
-        fields.setLayout(form)
-        area = QScrollArea()
-        area.setObjectName("panel")
-        area.setWidgetResizable(True)
-        area.setWidget(fields)
-        layout.addWidget(area, 1)
-        layout.addWidget(self.trouble)
-        layout.addWidget(closing(self))
-
-    def say(self, sentence: str) -> None:
-        """Why a value was refused."""
-        self.trouble.setText(sentence)
-        self.trouble.setVisible(bool(sentence))
-
-    def _field(self, name: str, setting: Document) -> QComboBox | QLineEdit:
-        value = setting["value"]
-        if setting["kind"] == "choice":
-            box = Choice()
-            box.addItems([str(choice) for choice in setting["choices"]])
-            box.setCurrentText(str(value))
-            box.currentTextChanged.connect(lambda text: self.changed.emit(name, text))
-            return box
-        line = QLineEdit(", ".join(value) if isinstance(value, tuple | list) else str(value))
-        line.editingFinished.connect(lambda: self._edited(name, line))
-        return line
-
-    def _edited(self, name: str, line: QLineEdit) -> None:
-        if line.isModified():
-            line.setModified(False)
-            self.changed.emit(name, line.text())
 
 
 class FailuresDialog(TableDialog):
@@ -100,15 +28,17 @@ class FailuresDialog(TableDialog):
         heads = (self.tr("File"), self.tr("Stage"), self.tr("Reason"), self.tr("What to do"))
         super().__init__(self.tr("Files that could not be read"), heads, parent)
         self.failures: Sequence[Failure] = ()
-        self.add_button(self.tr("Try all again"), self.retry_wanted.emit)
-        self.add_button(self.tr("Show in file manager"), self._reveal)
-        self.add_button(self.tr("Save as CSV…"), self.save_wanted.emit)
+        self.retry = self.add_button(self.tr("Try all again"), self.retry_wanted.emit)
+        self.reveal = self.add_button(self.tr("Show in file manager"), self._reveal)
+        self.save = self.add_button(self.tr("Save as CSV…"), self.save_wanted.emit)
 
     def show_failures(self, failures: Sequence[Failure]) -> None:
         self.failures = failures
         self.rows.show(
-            [(f.path, (f.path.name, f.stage, f.reason, f.hint)) for f in failures],
+            [(f.path, (f.path.name, self._stage(f.stage), f.reason, f.hint)) for f in failures],
         )
+        for button in (self.retry, self.reveal, self.save):
+            button.setEnabled(bool(failures))
         self.table.setColumnWidth(0, 50 * STEP)
         self.table.setColumnWidth(2, 60 * STEP)
         self.say(self.tr("Everything could be read.") if not failures else "")
@@ -117,6 +47,20 @@ class FailuresDialog(TableDialog):
         path = self.chosen()
         if isinstance(path, Path):
             self.reveal_wanted.emit(path)
+        else:
+            self.say(self.tr("Choose a file first."))
+
+    def _stage(self, stage: str) -> str:
+        """What was being done, in the words of the status line."""
+        return {
+            "probe": self.tr("opening"),
+            "decode": self.tr("watching"),
+            "clip": self.tr("watching"),
+            "audio": self.tr("listening"),
+            "vggish": self.tr("listening"),
+            "s3d": self.tr("following"),
+            "speech": self.tr("reading words"),
+        }.get(stage, stage)
 
 
 class ModelsDialog(TableDialog):
@@ -219,23 +163,43 @@ class CaptionDialog(Dialog):
 
 
 class SureDialog(Dialog):
-    """Asked before what cannot be undone: what goes, and what stays."""
+    """Asked before what cannot be undone: what goes, and what stays. `details` are read in a field that scrolls."""
 
-    def __init__(self, sentence: str, consequence: str, verb: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        sentence: str,
+        consequence: str,
+        verb: str,
+        parent: QWidget | None = None,
+        *,
+        details: Sequence[str] = (),
+        careful: bool = False,
+    ) -> None:
+        """`careful`: Enter takes the way back, since what goes is gone for good."""
         super().__init__(parent)
         self.setWindowTitle(verb)
         self.setMinimumWidth(110 * STEP)
         title = QLabel(sentence)
         title.setWordWrap(True)
+        self.details = QTextBrowser()
+        self.details.setObjectName("boxed")
+        self.details.setAccessibleName(sentence)
+        self.details.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.details.setMinimumSize(150 * STEP, 70 * STEP)
+        self.details.setPlainText("\n\n".join(details))
+        self.details.setVisible(bool(details))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.sure = buttons.addButton(verb, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.cancel = buttons.button(QDialogButtonBox.StandardButton.Cancel)
+        (self.cancel if careful else self.sure).setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(5 * STEP, 5 * STEP, 5 * STEP, 4 * STEP)
         layout.setSpacing(3 * STEP)
-        for widget in (title, muted(consequence), buttons):
+        for widget in (title, muted(consequence), self.details, buttons):
             layout.addWidget(widget)
+        (self.cancel if careful else self.sure).setFocus()
 
 
 class StayDialog(Dialog):

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeySequence, QPainter, QPaintEvent, QPalette, QShortcut
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
     QRadioButton,
     QScrollArea,
@@ -38,12 +40,18 @@ class FirstRunDialog(Dialog):
         self.resize(150 * STEP, 150 * STEP)
         title = QLabel(self.tr("Which videos do you want to search?"))
         title.setObjectName("title")
-        self.folders = QListWidget()
+        self.folders = _Folders()
         self.folders.setAccessibleName(self.tr("Folders"))
         self.folders.setObjectName("boxed")
         self.folders.setFixedHeight(18 * STEP)
         self.add = QPushButton(self.tr("Add folder…"))
         self.add.clicked.connect(self._choose)
+        self.take_away = QPushButton(self.tr("Remove"))
+        self.take_away.setEnabled(False)
+        self.take_away.clicked.connect(self._take_away)
+        self.folders.currentRowChanged.connect(lambda row: self.take_away.setEnabled(row >= 0))
+        delete = QShortcut(QKeySequence.StandardKey.Delete, self.folders, self._take_away)
+        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
         self.presets = QButtonGroup(self)
         self._pace: dict[str, QLabel] = {}
         choices = QWidget()
@@ -83,6 +91,7 @@ class FirstRunDialog(Dialog):
         layout.addWidget(self.folders)
         row = QHBoxLayout()
         row.addWidget(self.add)
+        row.addWidget(self.take_away)
         row.addStretch(1)
         layout.addLayout(row)
         layout.addWidget(head)
@@ -105,8 +114,15 @@ class FirstRunDialog(Dialog):
         """One more folder to watch."""
         known = [self.folders.item(row).text() for row in range(self.folders.count())]
         if str(folder) not in known:
-            self.folders.addItem(str(folder))
+            item = QListWidgetItem(str(folder))
+            item.setToolTip(str(folder))
+            self.folders.addItem(item)
         self.begin.setEnabled(True)
+
+    def _take_away(self) -> None:
+        """The chosen folder is not meant after all."""
+        self.folders.takeItem(self.folders.currentRow())
+        self.begin.setEnabled(self.folders.count() > 0)
 
     def show_pace(self, hours: Mapping[str, float]) -> None:
         """Hours of this machine for an hour of video, by preset."""
@@ -154,3 +170,20 @@ class FirstRunDialog(Dialog):
     def _demo(self) -> None:
         self.demo_wanted.emit()
         self.accept()
+
+
+class _Folders(QListWidget):
+    """Says that it waits for folders while it is empty; a long path loses its middle, not its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        super().paintEvent(event)
+        if not self.count():
+            painter = QPainter(self.viewport())
+            painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+            area = self.viewport().rect()
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, self.tr("No folder chosen yet"))

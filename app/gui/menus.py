@@ -62,9 +62,17 @@ class Menus(QObject):
             (", .", self.tr("A frame back, a frame on")),
             (self.tr("Menu, Shift+F10"), self.tr("Everything that can be done with the moment")),
         ]
-        for action in (*self._actions.all(), self._actions.export, self._actions.undo, *self.entries):
-            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            if keys:
-                rows.append((keys, action.text()))
+        rows.extend(
+            (_key(action), action.text().removesuffix("…"))
+            for action in (*self._actions.all(), self._actions.export, *self.entries)
+            if not action.shortcut().isEmpty()
+        )
+        # Their own words name what would be taken back now.
+        rows.append((_key(self._actions.undo), self.tr("Undo")))
+        rows.append((_key(self._actions.redo), self.tr("Redo")))
         rows.append(("P, X", self.tr("A caption is right, or wrong, for the moment")))
         return rows
+
+
+def _key(action: QAction) -> str:
+    return action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)

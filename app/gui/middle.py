@@ -126,6 +126,12 @@ class Middle(QWidget):
                 self.tr("Connect their drives to play what is found; searching works without them."),
                 (self.tr("Look again"), self.look_wanted.emit),
             )
+        elif not overview.total:
+            say(
+                self.tr("No video yet"),
+                self.tr("Your folders hold none so far. New ones become searchable by themselves."),
+                (self.tr("Add folder…"), self.folder_wanted.emit),
+            )
         elif not branches:
             say(
                 self.tr("No branch is chosen"),

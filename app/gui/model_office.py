@@ -57,9 +57,10 @@ class ModelOffice(QObject):
         def ask(lines: tuple[str, ...]) -> None:
             sure = SureDialog(
                 self.tr("Download the models of {}?").format(preset),
-                "\n".join(lines),
+                lines[-1],
                 self.tr("Download"),
                 dialog,
+                details=lines[:-1],
             )
             sure.accepted.connect(lambda: self._fetch(dialog, preset))
             sure.open()

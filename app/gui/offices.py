@@ -13,13 +13,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.gui.bridge import Bridge
-from app.gui.dialogs import FailuresDialog, SettingsDialog, SureDialog, TextDialog
+from app.gui.dialogs import FailuresDialog, SureDialog, TextDialog
 from app.gui.first_run import FirstRunDialog
 from app.gui.model_office import ModelOffice, presets_known
 from app.gui.notice import Notice
 from app.gui.records import Trouble
 from app.gui.report_office import ReportOffice
 from app.gui.scorer_office import ScorerOffice
+from app.gui.settings_dialog import SettingsDialog
 from app.gui.theme import Theme
 from m2hf_core.config.settings import Settings
 from m2hf_core.progress import Progress
@@ -48,7 +49,12 @@ class Offices(QObject):
 
     def settings(self) -> None:
         def read(library: Library) -> list[dict[str, Any]]:
-            return Settings.load(library.paths).describe()
+            from app.services.models import list_presets
+
+            # Which presets there are, the settings below the models do not know.
+            presets = {"kind": "choice", "choices": [str(preset["id"]) for preset in list_presets()]}
+            described = Settings.load(library.paths).describe()
+            return [one | presets if one["id"] == "preset" else one for one in described]
 
         self._bridge.run(read, self._show_settings)
 
@@ -130,6 +136,7 @@ class Offices(QObject):
             ),
             self.tr("Forget"),
             self._window,
+            careful=True,
         )
         dialog.accepted.connect(lambda: self._forget(path))
         dialog.open()

@@ -57,6 +57,8 @@ class Preview(QWidget):
         self.captions = CaptionsPanel(theme)
         self.captions.closed.connect(lambda: self.show_captions(False))
         self.below = QStackedWidget()
+        # It scrolls, so on a low screen it gives way to the reasons above.
+        self.below.setMinimumHeight(12 * STEP)
         self.empty = QLabel(self.tr("Choose a moment to see it here."))
         self.empty.setObjectName("muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)

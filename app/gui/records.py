@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from PySide6.QtCore import QCoreApplication
+
 from m2hf_core.errors import KnownError
 from m2hf_core.records import Branch, Fusion, SearchHit
+
+DIGEST = re.compile("[0-9a-f]{16,}")
+SHORT_DIGEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,11 @@ class Trouble:
         if isinstance(error, KnownError):
             return cls(error.sentence, error.hint)
         if isinstance(error, OSError):
-            return cls(f"{error.filename or 'A file'} cannot be used.", f"{error.strerror}.")
+            name = error.filename or _tr("A file")
+            return cls(_tr("{} cannot be used.").format(name), f"{error.strerror}.")
         return cls(
-            f"Something went wrong inside the program ({type(error).__name__}: {error}).",
-            "What was being done has been left as it was.",
+            _tr("Something went wrong inside the program ({}: {}).").format(type(error).__name__, error),
+            _tr("What was being done has been left as it was."),
         )
 
 
@@ -77,3 +84,17 @@ def clock(seconds: float) -> str:
 def counted(number: int, one: str, many: str) -> str:
     """`one` or `many` with the number put in; languages with more forms bring them with their translation."""
     return (one if number == 1 else many).format(number)
+
+
+def scorer_name(scorer_id: str) -> str:
+    """One that was not named by anybody is called by the beginning of its digest."""
+    return scorer_id[:SHORT_DIGEST] if DIGEST.fullmatch(scorer_id) else scorer_id
+
+
+def fusion_names() -> dict[str, str]:
+    """How the ways to make one list of the branches' are called."""
+    return {"mmbf": _tr("Best rank"), "rrf": _tr("Shared rank"), "mean-rank": _tr("Mean rank")}
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("record", text)

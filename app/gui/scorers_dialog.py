@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.gui.curves import Curves
 from app.gui.dialog import TableDialog, muted
+from app.gui.records import scorer_name
 from app.gui.theme import STEP, Theme
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ class ScorersDialog(TableDialog):
             [
                 (
                     str(one["id"]),
-                    ("●" if one["active"] else "", str(one["id"]), _state(one), self._test(one["test"])),
+                    (
+                        "●" if one["active"] else "",
+                        scorer_name(str(one["id"])),
+                        _state(one),
+                        self._test(one["test"]),
+                    ),
                 )
                 for one in scorers
             ]

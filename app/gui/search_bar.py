@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QToolButton, QWidget
 
 from app.gui.icons import dot, icon
-from app.gui.records import Ask
+from app.gui.records import Ask, fusion_names
 from app.gui.theme import STEP, TOP_HEIGHT, Theme
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion
 
@@ -210,7 +210,7 @@ class SearchBar(QFrame):
         menu = QMenu(self)
         group = QActionGroup(menu)
         for fusion in FUSIONS:
-            name = self._fusion_names()[fusion]
+            name = fusion_names()[fusion]
             title = self.tr("{} (recommended)").format(name) if fusion == RECOMMENDED else name
             action = QAction(title, menu, checkable=True)
             action.setData(fusion)
@@ -222,13 +222,6 @@ class SearchBar(QFrame):
         self.fusing.setMenu(menu)
         self._name_fusion()
 
-    def _fusion_names(self) -> dict[str, str]:
-        return {
-            "mmbf": self.tr("Best rank"),
-            "rrf": self.tr("Shared rank"),
-            "mean-rank": self.tr("Mean rank"),
-        }
-
     def _take_fusion(self, action: QAction) -> None:
         self.set_fusion(str(action.data()))
         self.ask_now()
@@ -236,7 +229,7 @@ class SearchBar(QFrame):
     def _name_fusion(self) -> None:
         for action in self._fusions.actions():
             action.setChecked(action.data() == self.fusion)
-        self.fusing.setText(f"{self._fusion_names()[self.fusion]} ▾")
+        self.fusing.setText(f"{fusion_names()[self.fusion]} ▾")
 
     def _order_menu(self) -> None:
         menu = QMenu(self)

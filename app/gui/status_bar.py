@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from app.gui.records import Work, counted
+from app.gui.records import Work, counted, scorer_name
 from app.gui.theme import STATUS_HEIGHT, STEP
 
-DIGEST = re.compile("[0-9a-f]{16,}")
-SHORT_DIGEST = 6
 PAUSED_BY = ("Paused", "Waiting")
 """How the reasons begin that the person has chosen: the pause, and the settings for battery and use."""
 
@@ -117,9 +113,8 @@ class StatusBar(QFrame):
         )
 
     def show_models(self, preset: str, scorer: str) -> None:
-        """A scorer that was not named is called by the beginning of its digest."""
-        name = scorer[:SHORT_DIGEST] if DIGEST.fullmatch(scorer) else scorer
-        self.models.setText(f"{preset} · {self.tr('scorer')} “{name}”")
+        """Which networks are in use, and which scorer."""
+        self.models.setText(f"{preset} · {self.tr('scorer')} “{scorer_name(scorer)}”")
         self.models.setToolTip(scorer)
 
     def _pace(self, work: Work) -> str:

@@ -64,6 +64,7 @@ QComboBox::drop-down {{ border: none; width: 22px; }}
 QComboBox::down-arrow {{ image: url("{icons}/combo.svg"); width: 14px; height: 14px; }}
 QDialog QComboBox, QDialog QLineEdit {{ background: {ground}; border: 1px solid {line}; border-radius: 5px;
     padding: 5px 8px; }}
+QDialog QLineEdit {{ padding: 5px 6px; }}
 QDialog QLineEdit:focus, QDialog QComboBox:focus {{ border-color: {accent}; }}
 QComboBox QAbstractItemView {{ background: {raised}; border: 1px solid {line};
     selection-background-color: {accent}; }}
@@ -75,7 +76,8 @@ QRadioButton {{ spacing: 8px; padding: 4px 0; }}
 QRadioButton::indicator {{ width: 12px; height: 12px; border: 1px solid {muted}; border-radius: 7px; }}
 QRadioButton::indicator:checked {{ background: {accent}; border-color: {accent}; }}
 QRadioButton:focus {{ color: {accent}; }}
-QListWidget#boxed {{ background: {ground}; border: 1px solid {line}; border-radius: 5px; padding: 4px; }}
+QListWidget#boxed, QTextBrowser#boxed {{ background: {ground}; border: 1px solid {line}; border-radius: 5px;
+    padding: 4px; }}
 QTableView::item {{ padding: 4px 8px; }}
 QTableView::item:selected {{ background: {raised}; color: {text}; }}
 QCheckBox:focus {{ color: {accent}; }}
@@ -88,7 +90,7 @@ QScrollBar::handle:hover {{ background: {muted}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QHeaderView::section {{ background: {panel}; color: {muted}; border: none; border-bottom: 1px solid {line};
-    padding: 4px 8px; }}
+    padding: 4px 8px 4px 11px; }}
 QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QToolTip {{ background: {raised}; color: {text}; border: 1px solid {line}; padding: 4px; }}
 """

@@ -157,6 +157,20 @@ def test_the_still_stays_until_there_is_a_frame_and_comes_back_at_the_end(
     assert not screen.isVisible(), "after the last frame it is black"
 
 
+def test_every_reason_can_be_read_on_a_low_screen(qtbot, theme, bridge, hits) -> None:
+    preview = make_preview(qtbot, theme, bridge)
+    preview.resize(400, 702)  # of a window of 800
+    preview.show_hit(hits(1)[0])
+    preview.why.unfold.setChecked(True)
+    full = preview.why.full
+
+    def whole() -> bool:
+        end = full.mapTo(preview.why, full.rect().bottomLeft()).y()
+        return full.height() >= full.heightForWidth(full.width()) and end < preview.why.height()
+
+    qtbot.waitUntil(lambda: whole() and preview.why.geometry().bottom() < preview.below.y())
+
+
 def test_speed_goes_round(qtbot, theme, bridge, hits) -> None:
     preview = make_preview(qtbot, theme, bridge)
     preview.show_hit(hits(1)[0])

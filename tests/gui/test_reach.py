@@ -19,10 +19,11 @@ from PySide6.QtWidgets import (
 )
 
 import app.gui
-from app.gui.dialogs import CaptionDialog, FailuresDialog, ModelsDialog, SettingsDialog
+from app.gui.dialogs import CaptionDialog, FailuresDialog, ModelsDialog
 from app.gui.first_run import FirstRunDialog
 from app.gui.records import Work
 from app.gui.scorers_dialog import ScorersDialog
+from app.gui.settings_dialog import SettingsDialog
 
 SHOWN_BY = {
     "QLabel",
@@ -185,8 +186,6 @@ def test_a_tray_that_comes_later_is_waited_for(qtbot, qapp, monkeypatch, tmp_pat
 
 
 def test_the_wheel_scrolls_past_a_choice(qtbot, theme, described, monkeypatch) -> None:
-    from app.gui.dialogs import SettingsDialog
-
     dialog = SettingsDialog(described)
     qtbot.addWidget(dialog)
     dialog.show()
