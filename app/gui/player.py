@@ -32,8 +32,14 @@ class Player(QObject):
     failed = Signal(object)
     pictured = Signal()
     """The first frame of what plays is there."""
-    _stop = Signal()
+    # What Qt's player is told. Each may wait for its own threads, and these may wait for the interpreter, for the last
+    # time they look at an object that Python made is to see what it overrides. A call from Python would hold the
+    # interpreter meanwhile, for ever; a signal lets go of it.
     _take = Signal(QUrl)
+    _begin = Signal()
+    _pause = Signal()
+    _stop = Signal()
+    _jump = Signal("qint64")  # type: ignore[arg-type]
 
     def __init__(self, ask_drive: AskDrive, parent: QObject | None = None) -> None:
         """`ask_drive` looks at a file in another thread, as `Bridge.ask_drive` does."""
@@ -71,7 +77,7 @@ class Player(QObject):
             self.moved.emit(at_s)
         else:
             self._awaits_frame = not self.over
-            self._player.setPosition(round(1000 * at_s))
+            self._jump.emit(round(1000 * at_s))
 
     def toggle(self) -> None:
         """Play, or pause."""
@@ -79,7 +85,7 @@ class Player(QObject):
         if player is None or self._video is None:
             return
         if player.playbackState() == player.PlaybackState.PlayingState:
-            player.pause()
+            self._pause.emit()
             return
         video = self._video
         self._ask_drive(video.exists, lambda there: self._play(video, there))
@@ -96,12 +102,12 @@ class Player(QObject):
         if player.source() != source:
             self._take.emit(source)
         self._awaits_frame = True
-        player.play()
+        self._begin.emit()
 
     def seek(self, at_s: float) -> None:
         self._start_s = max(0.0, at_s)
         if self._player is not None and not self._player.source().isEmpty():
-            self._player.setPosition(round(1000 * self._start_s))
+            self._jump.emit(round(1000 * self._start_s))
         else:
             self.moved.emit(self._start_s)
 
@@ -109,8 +115,8 @@ class Player(QObject):
         """Some frames on or back; playing pauses."""
         if self._player is None or self._player.source().isEmpty():
             return
-        self._player.pause()
-        self._player.setPosition(max(0, self._player.position() + round(1000 * STEP_S * frames)))
+        self._pause.emit()
+        self._jump.emit(max(0, self._player.position() + round(1000 * STEP_S * frames)))
 
     def set_speed(self, speed: float) -> None:
         player = self._media()
@@ -148,11 +154,11 @@ class Player(QObject):
         )
         player.mediaStatusChanged.connect(self._loaded)
         player.errorOccurred.connect(self._tell)
-        # Both wait for the player's own threads, and these may wait for the interpreter (their last look at a class
-        # made here is for Python's overrides). A call from Python would hold the interpreter meanwhile, for ever;
-        # a signal lets go of it.
-        self._stop.connect(player.stop)
         self._take.connect(player.setSource)
+        self._begin.connect(player.play)
+        self._pause.connect(player.pause)
+        self._stop.connect(player.stop)
+        self._jump.connect(player.setPosition)
         self._player = player
         return player
 
@@ -164,13 +170,13 @@ class Player(QObject):
     def _loaded(self, status: QMediaPlayer.MediaStatus) -> None:
         """A source begins at zero; go to the moment as soon as it can."""
         if status == status.LoadedMedia and self._player is not None and self._start_s > 0:
-            self._player.setPosition(round(1000 * self._start_s))
+            self._jump.emit(round(1000 * self._start_s))
 
     def _follow(self, ms: int) -> None:
         at_s = ms / 1000
         start_s, end_s = self._range
         if self.looping and end_s > start_s and at_s > end_s - LOOP_SLACK_S and self._player is not None:
-            self._player.setPosition(round(1000 * start_s))
+            self._jump.emit(round(1000 * start_s))
             return
         self.moved.emit(at_s)
 
