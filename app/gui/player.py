@@ -51,7 +51,7 @@ class Player(QObject):
         self._start_s = 0.0
         self._range = (0.0, 0.0)
         self.looping = False
-        self._awaits_frame = False
+        self._awaits_frame = self._awaits_start = False
 
     @property
     def over(self) -> bool:
@@ -100,6 +100,7 @@ class Player(QObject):
             return
         source = QUrl.fromLocalFile(str(video))
         if player.source() != source:
+            self._awaits_start = True
             self._take.emit(source)
         self._awaits_frame = True
         self._begin.emit()
@@ -168,9 +169,11 @@ class Player(QObject):
             self.pictured.emit()
 
     def _loaded(self, status: QMediaPlayer.MediaStatus) -> None:
-        """A source begins at zero; go to the moment as soon as it can."""
-        if status == status.LoadedMedia and self._player is not None and self._start_s > 0:
-            self._jump.emit(round(1000 * self._start_s))
+        """A source begins at zero; go to the moment as soon as it can. After each jump it is "loaded" again."""
+        if status == status.LoadedMedia and self._awaits_start:
+            self._awaits_start = False
+            if self._start_s > 0:
+                self._jump.emit(round(1000 * self._start_s))
 
     def _follow(self, ms: int) -> None:
         at_s = ms / 1000

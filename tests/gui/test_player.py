@@ -6,6 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from app.gui.player import STEP_S, Player
+from m2hf_core.synthetic import demo_set
+from m2hf_core.synthetic.files import render_library
+
 PLAYERS = 120
 PLAY_AND_STOP = """
 import os, sys, threading, time
@@ -43,13 +49,39 @@ os._exit(0)
 """
 
 
-def test_stopping_never_waits_for_itself(tmp_path: Path) -> None:
-    """In a process of its own: no signal ends what hangs there. It did in six of six trials, after 6 to 156 players."""
-    from m2hf_core.synthetic import demo_set
-    from m2hf_core.synthetic.files import render_library
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some seconds with sound."""
+    folder = tmp_path_factory.mktemp("video")
+    render_library(demo_set(8, clips=1, queries=1).specs, folder)
+    (made,) = folder.glob("*.mp4")
+    return made
 
-    render_library(demo_set(8, clips=1, queries=1).specs, tmp_path)
-    (video,) = tmp_path.glob("*.mp4")
+
+def test_steps_lead_on_from_where_it_stands(qtbot, video) -> None:
+    """Each jump makes Qt say once more that the file is loaded, which is no reason to go to the moment again."""
+    player = Player(lambda question, then: then(question()))
+    player.screen()
+    places: list[float] = []
+    player.moved.connect(places.append)
+    player.show_moment(video, 1.0, 1.0, 2.0)
+    player.toggle()
+    qtbot.waitUntil(lambda: bool(places) and places[-1] > 1.1, timeout=20_000)
+    assert min(places) == 1.0, "it begins at the moment"
+    player.toggle()
+    stood = places[-1]
+    for number in (1, 2, 3):
+        player.step(1)
+        qtbot.wait(200)
+        assert places[-1] == pytest.approx(stood + number * STEP_S, abs=STEP_S)
+    player.step(-2)
+    qtbot.wait(200)
+    assert places[-1] == pytest.approx(stood + STEP_S, abs=STEP_S)
+    player.stop()
+
+
+def test_stopping_never_waits_for_itself(video) -> None:
+    """In a process of its own: no signal ends what hangs there. It did in six of six trials, after 6 to 156 players."""
     ended = subprocess.run(
         [sys.executable, "-c", PLAY_AND_STOP, str(video), str(PLAYERS)],
         capture_output=True,
