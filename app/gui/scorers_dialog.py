@@ -89,8 +89,8 @@ class ScorersDialog(TableDialog):
             ]
         )
         self.table.resizeColumnToContents(0)
-        self.table.setColumnWidth(1, 40 * STEP)
-        self.table.setColumnWidth(2, 40 * STEP)
+        self.table.setColumnWidth(1, 36 * STEP)
+        self.table.setColumnWidth(2, 60 * STEP)
         self.back.setEnabled(
             not self._busy and any(one["active"] and one["id"] != "untrained" for one in scorers)
         )

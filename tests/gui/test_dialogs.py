@@ -37,6 +37,7 @@ def test_all_that_a_download_means_can_be_read(qtbot, theme) -> None:
     qtbot.addWidget(dialog)
     dialog.show()
     assert dialog.height() < 600, "it fits on a low screen"
+    assert dialog.details.geometry().right() < dialog.width()
     assert dialog.details.horizontalScrollBar().maximum() == 0
     shown = dialog.details.verticalScrollBar()
     assert shown.maximum() > 0, "the rest is scrolled to"
