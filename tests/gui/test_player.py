@@ -69,14 +69,14 @@ def test_steps_lead_on_from_where_it_stands(qtbot, video) -> None:
     qtbot.waitUntil(lambda: bool(places) and places[-1] > 1.1, timeout=20_000)
     assert min(places) == 1.0, "it begins at the moment"
     player.toggle()
+    qtbot.wait(100)
     stood = places[-1]
-    for number in (1, 2, 3):
-        player.step(1)
-        qtbot.wait(200)
-        assert places[-1] == pytest.approx(stood + number * STEP_S, abs=STEP_S)
-    player.step(-2)
-    qtbot.wait(200)
-    assert places[-1] == pytest.approx(stood + STEP_S, abs=STEP_S)
+    for frames, there in ((1, 1), (1, 2), (1, 3), (-2, 1)):
+        player.step(frames)
+        place = pytest.approx(stood + there * STEP_S, abs=STEP_S / 2)
+        qtbot.waitUntil(lambda place=place: places[-1] == place, timeout=20_000)
+        qtbot.wait(100)
+        assert places[-1] == place, "and there it stays"
     player.stop()
 
 
