@@ -2,6 +2,7 @@
 
 The bank is everything that could describe it: captions of the owner's and imported ones, the captions that are
 shipped, and what is said in other videos. The clip's own transcript is told beside the answer and not compared.
+Videos whose files were deleted give nothing to it until a file comes back; those on a drive that is away do.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from m2hf_core.search.captions import ActiveScorer, CaptionBank, rank_captions, 
 from m2hf_core.search.captions_cache import BankVectors, NounCache, VectorCache, cache_folder
 from m2hf_core.search.moment import Moment, load_moment
 from m2hf_core.store import captions as bank_rows
-from m2hf_core.store import transcripts
+from m2hf_core.store import files, transcripts
 from m2hf_core.store.clips import ClipRow
 from m2hf_core.text.tower import TextTower
 
@@ -131,11 +132,12 @@ class CaptionSearch:
         """The bank without vectors, read again only when something was added or removed."""
         library, nouns = self.searcher.library, self.searcher.nouns
         with library.store.library.reading() as session:
-            made_of = (nouns.fingerprint, *_made_of(session))
+            gone = files.gone_videos(session)
+            made_of = (nouns.fingerprint, gone, *_made_of(session))
             if self._bank is not None and self._made_of == made_of:
                 return self._bank
-            sources, said_in = _texts(session)
-            lines, _ = transcripts.line_figures(session)
+            sources, said_in = _texts(session, gone)
+            lines = transcripts.line_figures(session)[0] - transcripts.count_lines_of(session, gone)
         self._bank, self._vectors, self._left_out = None, {}, ()
         if lines > MOST_LINES:
             newest = f"the newest {MOST_LINES:,} of {lines:,} spoken lines"
@@ -169,15 +171,18 @@ def _trained(sight: Sight | None) -> ActiveScorer | None:
     return ActiveScorer(answering.scorer, answering.branches, answering.widths, tokens)
 
 
-def _texts(session: Session) -> tuple[dict[str, str], dict[str, int]]:
-    """Text -> source, and text -> video for texts that are only said, and in that video alone."""
+def _texts(session: Session, gone: frozenset[int]) -> tuple[dict[str, str], dict[str, int]]:
+    """Text -> source, and text -> video for texts that are only said, and in that video alone.
+
+    What belongs to a video in `gone` is left out, as that video is left out of searches.
+    """
     sources: dict[str, str] = {}
-    for text, source in bank_rows.texts_and_sources(session):
+    for text, source in bank_rows.texts_and_sources(session, gone):
         sources.setdefault(text, source)
     for text in everyday_captions():
         sources.setdefault(text, EVERYDAY)
     said_in: dict[str, int] = {}
-    for line in transcripts.latest_line_texts(session, MOST_LINES):
+    for line in transcripts.latest_line_texts(session, MOST_LINES, gone):
         text = " ".join(line.text.split())
         if len(text.split()) < FEWEST_WORDS:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -79,9 +79,15 @@ def has_tied(session: Session) -> bool:
     return session.scalar(select(Caption.id).where(Caption.video_id.is_not(None)).limit(1)) is not None
 
 
-def texts_and_sources(session: Session) -> Iterator[tuple[str, str]]:
-    """Every caption's text and source by id, as plain columns: a bank of 200,000 is read in half the time."""
-    rows = session.connection().execute(select(Caption.text, Caption.source).order_by(Caption.id))
+def texts_and_sources(session: Session, without: Collection[int] = ()) -> Iterator[tuple[str, str]]:
+    """Text and source of every caption by id, but for those of the videos `without`.
+
+    As plain columns: a bank of 200,000 is read in half the time.
+    """
+    chosen = select(Caption.text, Caption.source).order_by(Caption.id)
+    if without:
+        chosen = chosen.where(Caption.video_id.is_(None) | ~among(Caption.video_id, without))
+    rows = session.connection().execute(chosen)
     return ((words, source) for words, source in rows)
 
 

@@ -139,6 +139,13 @@ def drop_gone_paths(session: Session) -> int:
     return session.connection().execute(doomed).rowcount
 
 
+def gone_videos(session: Session) -> frozenset[int]:
+    """Videos whose every file was deleted. What is known of them is kept, since a file may come back."""
+    elsewhere = select(VideoPath.video_id).where(VideoPath.state != "gone")
+    gone = select(VideoPath.video_id).where(VideoPath.state == "gone", VideoPath.video_id.not_in(elsewhere))
+    return frozenset(session.scalars(gone))
+
+
 def put_info(session: Session, video_id: int, info: VideoInfo) -> None:
     """Note what a video is; an info without a title keeps the file's name as one."""
     values: dict[str, object] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from m2hf_core.records import Line, Transcript, TranscriptSource, Word
 from m2hf_core.store.fulltext import quoted
 from m2hf_core.store.models import StoredLine, StoredTranscript, Video
+from m2hf_core.store.sql import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +163,13 @@ def iter_line_nouns(session: Session) -> Iterator[LineNouns]:
         yield LineNouns(line_id, video_id, start_s, end_s, tuple(nouns))
 
 
-def latest_line_texts(session: Session, limit: int) -> list[LineText]:
-    """The lines that came last, newest first."""
+def latest_line_texts(session: Session, limit: int, without: Collection[int] = ()) -> list[LineText]:
+    """The lines that came last, newest first, but for those of the videos `without`."""
     rows = session.execute(
         select(StoredLine.text, StoredTranscript.video_id, Video.title)
         .join(StoredTranscript, StoredTranscript.id == StoredLine.transcript_id)
         .join(Video, Video.id == StoredTranscript.video_id)
+        .where(~among(Video.id, without))
         .order_by(StoredLine.id.desc())
         .limit(limit)
     )
@@ -194,6 +196,12 @@ def line_figures(session: Session) -> tuple[int, int]:
     """How many lines there are, and the newest id: both the same means nothing has changed; as `caption_figures`."""
     number = session.scalars(select(func.count()).select_from(StoredLine)).one()
     return number, session.scalar(select(func.max(StoredLine.id))) or 0
+
+
+def count_lines_of(session: Session, video_ids: Collection[int]) -> int:
+    """How many lines these videos have together."""
+    lines = select(func.count()).select_from(StoredLine).join(StoredTranscript)
+    return session.scalars(lines.where(among(StoredTranscript.video_id, video_ids))).one()
 
 
 def videos_listened_to(session: Session) -> int:

@@ -17,7 +17,7 @@ from m2hf_core.model.checkpoint import ScorerInfo, save_scorer
 from m2hf_core.model.config import M2HFConfig, build_scorer
 from m2hf_core.records import CaptionAnswer
 from m2hf_core.store import captions as bank
-from m2hf_core.store import scorers
+from m2hf_core.store import files, folders, scorers
 from m2hf_core.store.captions import NewCaption
 
 
@@ -119,6 +119,39 @@ def test_a_new_caption_is_found_by_a_search_that_stays_open(own) -> None:
     assert first_by("visual", after) == "a blue triangle"
 
 
+def street_of(session, own: Path) -> tuple[int, int, int]:
+    """(video, path, folder) ids of one video."""
+    (folder,) = folders.list_folders(session)
+    known = files.known_paths(session, folder.folder_id)[str(_path(own, "street"))]
+    return known.video_id, known.path_id, folder.folder_id
+
+
+def test_a_deleted_video_says_nothing_about_others_until_it_is_back(own) -> None:
+    """Its sentences and its own captions; those of a drive that is away stay, as its videos stay in searches."""
+    said, tied = "A captain buys bread in the street.", "a street at noon"
+    with open_library(own, mode="write") as library:
+        search = CaptionSearch(open_searcher(library))
+        with library.store.library.writing() as session:
+            street, path_id, folder = street_of(session, own)
+            bank.add_captions(session, [NewCaption(tied, "own", street)])
+
+        def texts(state: str) -> set[str]:
+            with library.store.library.writing() as session:
+                files.mark_paths(session, [path_id], state)
+            return {hit.text for hit in search.nearest(str(_path(own, "kitchen")), k=10_000).hits}
+
+        there = texts("present")
+        assert {said, tied, "a captain on a ship"} <= there
+        assert texts("gone") == there - {said, tied}
+        assert texts("offline") == there
+        with library.store.library.writing() as session:
+            assert files.gone_videos(session) == frozenset()
+            files.mark_paths(session, [path_id], "gone")
+            assert files.gone_videos(session) == {street}
+            files.put_path(session, folder, str(own / "street moved.mp4"), 1000, 10**18, "street")
+            assert files.gone_videos(session) == frozenset(), "it lies elsewhere"
+
+
 @pytest.mark.parametrize(
     ("target", "code", "words"),
     [
@@ -186,3 +219,7 @@ def test_lines_that_are_too_many_are_told(run, own, monkeypatch: pytest.MonkeyPa
     )
     notes = run("captions", target, "-k", "1", "--data-dir", own, "--json").json["notes"]
     assert f"note: {notes[0]}" in said.out
+    with open_library(own, mode="write") as library, library.store.library.writing() as session:
+        files.mark_paths(session, [street_of(session, own)[1]], "gone")
+    notes = run("captions", target, "-k", "1", "--data-dir", own, "--json").json["notes"]
+    assert "the newest 1 of 2 spoken lines" in notes[0], "lines of deleted videos are not in the library"
