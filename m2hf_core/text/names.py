@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 
 from m2hf_core.text.languages import ENGLISH, lemma, stop_list
@@ -24,12 +23,6 @@ def words_of(text: str) -> frozenset[str]:
     stops = stop_list(ENGLISH)
     runs = (run if run.isdigit() else lemma(run, ENGLISH) for run in _runs(text))
     return frozenset(run for run in runs if len(run) > 1 and run not in stops and run not in _CAMERA)
-
-
-def name_score(query: AbstractSet[str], name: AbstractSet[str]) -> float | None:
-    """The share of the query's words that the name contains, in (0, 1]; None (abstains) when it contains none."""
-    shared = len(query & name)
-    return shared / len(query) if shared else None
 
 
 def _runs(text: str) -> list[str]:

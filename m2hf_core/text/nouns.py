@@ -93,11 +93,6 @@ def load_nouns() -> NounExtractor:
     return NounExtractor(found if len(found) == len(paths) else None)
 
 
-def content_words(text: str, language: str | None = None) -> frozenset[str]:
-    """Lemmas of all words that are not stop words; empty in a language without word lists."""
-    return _CONTENT_WORDS(text, language)
-
-
 def kept_lemmas(words: Iterable[str], code: str) -> Iterable[str]:
     """Lemmas of words, compounds taken apart, without stop words and single letters."""
     stops = stop_list(code)
@@ -128,6 +123,3 @@ def _read_json(path: Path) -> Any:
             "Check it with `m2hf-app models verify`, then prepare or bring it again.",
             detail=str(error),
         ) from error
-
-
-_CONTENT_WORDS = NounExtractor()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from m2hf_core.text.names import name_score, name_words, words_of
+from m2hf_core.text.names import name_words, words_of
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,5 @@ def test_name_words(name: str, words: set[str]) -> None:
     assert name_words(name) == name_words(Path(name)) == words
 
 
-def test_score_is_coverage_of_the_query() -> None:
-    query = words_of("birthday cakes 2023")
-    assert query == {"birthday", "cake", "2023"}
-    assert name_score(query, name_words("2023_birthday.mp4")) == pytest.approx(2 / 3)
-    assert name_score(query, name_words("lake.mp4")) is None
-    assert name_score(frozenset(), name_words("lake.mp4")) is None
+def test_words_of_a_query() -> None:
+    assert words_of("birthday cakes 2023") == {"birthday", "cake", "2023"}

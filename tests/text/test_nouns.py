@@ -16,8 +16,9 @@ from m2hf_core.errors import BadModelFile
 from m2hf_core.hub.manifest import load_manifest
 from m2hf_core.text import NounExtractor, load_nouns
 from m2hf_core.text.measure_nouns import measure, read_sentences
-from m2hf_core.text.nouns import TAGGER_FILES, content_words
+from m2hf_core.text.nouns import TAGGER_FILES
 
+content_words = NounExtractor()
 SENTENCES = [
     [("The", "DT"), ("dog", "NN"), ("barks", "VBZ"), ("loudly", "RB"), (".", ".")],
     [("A", "DT"), ("cat", "NN"), ("sleeps", "VBZ"), ("quietly", "RB"), (".", ".")],
