@@ -16,7 +16,8 @@ from typing import BinaryIO
 
 from m2hf_core.errors import DiskFull, KnownError
 
-LEFT = re.compile(r"\..+\.\d+\.part")
+LEFT = re.compile(r"\..+\.(\d+)\.part")
+"""The number is that of the process that writes it."""
 TRY_AGAIN = "Free some space and try again."
 
 
@@ -41,12 +42,18 @@ def write_aside(path: Path, content: bytes | Callable[[BinaryIO], object], *, pr
         raise
 
 
-def sweep(folder: Path, older_s: float = 0.0) -> None:
-    """Remove what killed programs left aside in `folder`, where nobody else writes, or not for as long as `older_s`."""
+def sweep(folder: Path, older_s: float = 0.0, runs: Callable[[int], bool] | None = None) -> None:
+    """Remove what killed programs left aside in `folder`, where nobody else writes, or not for as long as `older_s`.
+
+    `runs`: whether a process of this number is there; what belongs to one stays.
+    """
     before = time.time() - older_s
     with suppress(OSError):  # the next sweep takes what this one could not
         for aside in folder.glob(".*.part"):
-            if LEFT.fullmatch(aside.name) and (not older_s or aside.stat().st_mtime < before):
+            left = LEFT.fullmatch(aside.name)
+            if left is None or (older_s and aside.stat().st_mtime >= before):
+                continue
+            if runs is None or not runs(int(left[1])):
                 aside.unlink(missing_ok=True)
 
 

@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from m2hf_core.aside import sweep
 from m2hf_core.config.paths import Paths, open_paths
 from m2hf_core.config.settings import Settings
 from m2hf_core.hub import Preset, get_preset, load_manifest, locate
 from m2hf_core.store import Store, meta, open_store
 
+A_DAY_S = 86_400.0
+"""What a killed program left aside is removed when it is older."""
 KINDS = ("clip", "vggish", "s3d", "speech")
 """What extraction covers, by the field's names; the preset says which network stands behind each."""
 
@@ -70,7 +73,17 @@ def open_library(
     chosen = get_preset(preset or str(settings.get("preset")))
     read_only = mode == "read" or (mode == "write" and not paths.library_db.is_file())
     with open_store(paths, read_only=read_only) as store:
+        if not store.read_only:
+            _sweep(paths)
         yield Library(paths, settings, store, chosen)
+
+
+def _sweep(paths: Paths) -> None:
+    """Remove what programs that are gone left aside; staging, the index and the caches see to theirs."""
+    import psutil  # takes its time, and a search, which only reads, never needs it
+
+    for folder in (paths.data, paths.data / "scorers"):
+        sweep(folder, A_DAY_S, psutil.pid_exists)
 
 
 def weights_here(preset: Preset) -> list[tuple[str, str, int, int]]:

@@ -129,6 +129,29 @@ def test_a_cuda_device_that_is_not_there(run, indexed, tmp_path) -> None:
     )
 
 
+def test_what_killed_programs_left_is_removed_by_the_next_that_writes(run, indexed, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(indexed[0], data)
+    (data / "scorers").mkdir(exist_ok=True)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    old = [data / f".settings.json.{dead.pid}.part", data / "scorers" / f".a.safetensors.{dead.pid}.part"]
+    kept = [
+        data / f".serve.token.{dead.pid}.part",
+        data / f".settings.json.{os.getpid()}.part",
+        data / "mine.1.part",
+    ]
+    for path in (*old, *kept):
+        path.touch()
+    for path in (*old, *kept[1:]):
+        os.utime(path, (0, 0))
+    assert run("caption", "list", "--data-dir", data).code == 0
+    assert all(path.exists() for path in old), "whoever only reads removes nothing"
+    assert run("caption", "add", "a dog", "--data-dir", data).code == 0
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in kept), "new, of a living process, not ours"
+
+
 def test_corrupt_and_newer_databases(run, indexed, tmp_path) -> None:
     data = tmp_path / "data"
     shutil.copytree(indexed[0], data)

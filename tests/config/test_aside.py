@@ -81,3 +81,12 @@ def test_what_a_killed_program_left_is_swept_and_nothing_else(tmp_path: Path) ->
     sweep(tmp_path)
     assert sorted(names(tmp_path)) == sorted(kept)
     sweep(tmp_path / "nowhere")
+
+
+def test_sweeping_spares_what_a_living_process_owns(tmp_path: Path) -> None:
+    for name in (".settings.json.7.part", ".settings.json.8.part", ".new.8.part"):
+        (tmp_path / name).touch()
+    for name in (".settings.json.7.part", ".settings.json.8.part"):
+        os.utime(tmp_path / name, (0, 0))
+    sweep(tmp_path, 3600, lambda number: number == 7)
+    assert sorted(names(tmp_path)) == [".new.8.part", ".settings.json.7.part"]
