@@ -207,9 +207,9 @@ class Bridge(QObject):
         """In a thread of its own, because it imports torch."""
         try:
             library = self._desk.submit(self._opened).result()
-            from app.services.early import open_torch_libraries
+            from app.services.ahead import get_ready
 
-            open_torch_libraries()
+            get_ready()
             from app.services.errands import Errands
 
             self._errands = Errands(self.data_dir, self.preset)
