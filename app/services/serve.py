@@ -38,6 +38,7 @@ try:
 
     from app.services.serve_guard import Guard, loopback, read_token
     from app.services.serve_openapi import OPERATIONS, openapi
+    from app.services.serve_protocol import JsonProtocol
 except ImportError as error:
     raise KnownError(
         "The API's packages are not installed.", "Install them: pip install 'm2hf-app[serve]'", str(error)
@@ -236,7 +237,7 @@ def make_server(app: Guard) -> uvicorn.Server:
         timeout_keep_alive=5,
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=LONGEST_HEAD,
-        http="h11",
+        http=JsonProtocol,
         loop="asyncio",
     )
     return uvicorn.Server(config)

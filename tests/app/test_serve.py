@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -336,6 +337,17 @@ def test_a_real_socket_from_start_to_end(api: Api, shelf: Path) -> None:
             with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
                 raw.sendall(b"GET /status HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
                 assert raw.recv(100).split()[1] in (b"400", b"421")
+            for nonsense in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"):
+                with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+                    raw.sendall(nonsense)
+                    with closing(http.client.HTTPResponse(raw)) as refusal:
+                        refusal.begin()
+                        assert (refusal.status, refusal.getheader("content-type")) == (
+                            400,
+                            "application/json",
+                        )
+                        assert set(json.loads(refusal.read())) == {"error", "hint"}
+                    assert raw.recv(1) == b"", "the connection is closed"
         finally:
             server.handle_exit(2, None)  # what Ctrl-C calls
             thread.join(30)
