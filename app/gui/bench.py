@@ -20,7 +20,7 @@ from app.gui.start import make_application
 from app.gui.theme import Theme
 from app.services.live import Answered
 from app.services.views import Overview
-from app.services.witness import Witness
+from app.services.witness import Witness, stolen_ms
 from m2hf_core.errors import KnownError
 from m2hf_core.progress import Progress
 
@@ -78,7 +78,8 @@ def bench_window(
 ) -> dict[str, Any]:
     """Take `folder` into the new library in `data_dir` in a real window, and type `query`; figures per part.
 
-    `machine_ms` are the gaps of a process that only sleeps: what the window has beyond them is its own.
+    `machine_ms` are the gaps of a process that only sleeps, `stolen_ms` what the host of a virtual machine took from
+    all of its processors meanwhile: a gap beyond both is the window's own.
 
     Raises `KnownError` where the window tells of trouble or does not get on, `Interrupted`.
     """
@@ -138,8 +139,13 @@ def _measure(
         progress.start(stage)
         _wait(happened, heard, progress)
 
+    stolen = stolen_ms()
+
     def take() -> dict[str, Any]:
-        return heartbeat.take() | {"machine_ms": _longest(witness.take())}
+        nonlocal stolen
+        before, stolen = stolen, stolen_ms()
+        lost = None if before is None or stolen is None else round(stolen - before)
+        return heartbeat.take() | {"machine_ms": _longest(witness.take()), "stolen_ms": lost}
 
     figures: dict[str, Any] = {}
     heartbeat = Heartbeat()

@@ -16,7 +16,7 @@ from app.cli.main import main
 from app.gui.bench import Heartbeat, _Heard, _wait
 from app.gui.records import Trouble
 from app.services.live import Answered, Asked
-from app.services.witness import Witness
+from app.services.witness import Witness, stolen_ms
 from m2hf_core.errors import Interrupted, KnownError
 from m2hf_core.progress import Progress
 from m2hf_core.synthetic import demo_set
@@ -61,6 +61,14 @@ def test_the_machine_has_a_witness(qapp) -> None:
         assert 250 < sum(gaps) < took_ms + 100
         assert sum(witness.take()) < 250
     assert sys.getswitchinterval() < 0.002, "other threads give way to the window soon"
+
+
+def test_what_a_host_takes_is_read(tmp_path: Path) -> None:
+    statistics = tmp_path / "stat"
+    assert stolen_ms(statistics) is None
+    statistics.write_text("cpu  7 1 8 3 4 0 1 250 0 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n", encoding="ascii")
+    assert stolen_ms(statistics) == 250_000 / os.sysconf("SC_CLK_TCK")
+    assert stolen_ms() is None or stolen_ms() >= 0
 
 
 def test_waiting_ends_with_trouble_a_wish_or_what_was_waited_for(qtbot, overview) -> None:
