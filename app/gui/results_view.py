@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import (
-    QEvent,
     QItemSelection,
     QItemSelectionModel,
     QModelIndex,
@@ -32,12 +31,11 @@ from app.gui.cards import Cards
 from app.gui.records import counted
 from app.gui.results_layout import FOLD, HEADING, MARGIN, Placed, ResultsLayout
 from app.gui.results_model import ResultsModel
+from app.gui.scrubbing import Scrubbing
 from app.gui.theme import BODY_PX, STEP, Theme, sized
 from app.gui.thumbnails import Thumbnails
 from m2hf_core.records import SearchHit
 
-SCRUBS = 8
-"""Pictures that hovering shows of one clip."""
 Index = QModelIndex | QPersistentModelIndex
 
 
@@ -70,6 +68,7 @@ class ResultsView(QListView):
         self.setDragEnabled(True)
         self.setMouseTracking(True)
         self.viewport().setMouseTracking(True)
+        self.scrubbing = Scrubbing(self)
         self.results.sectioned.connect(self._arrange)
         self.results.dataChanged.connect(lambda *_: self.viewport().update())
         thumbnails.arrived.connect(lambda _: self.viewport().update())
@@ -259,25 +258,6 @@ class ResultsView(QListView):
             self.unfold(fold.folded)
             return
         super().mousePressEvent(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        super().mouseMoveEvent(event)
-        index = self.indexAt(event.position().toPoint())
-        scrubbed = None
-        hit = self.results.hit(index.row()) if index.isValid() else None
-        if hit is not None:
-            area = self.visualRect(index)
-            part = (event.position().x() - area.left()) / max(1, area.width())
-            slot = max(0, min(SCRUBS - 1, int(part * SCRUBS)))
-            scrubbed = (index.row(), hit.start_s + (slot + 0.5) / SCRUBS * (hit.end_s - hit.start_s))
-        if scrubbed != self.cards.scrubbed:
-            self.cards.scrubbed = scrubbed
-            self.viewport().update()
-
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self.cards.scrubbed = None
-        self.viewport().update()
-        super().leaveEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         """Qt makes the first card current but does not select it; here both are one."""

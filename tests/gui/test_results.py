@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QAccessible, QHelpEvent, QImage
-from PySide6.QtWidgets import QApplication, QToolTip
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QAccessible, QHelpEvent, QImage, QMouseEvent
+from PySide6.QtWidgets import QApplication, QDialog, QToolTip
 
 from app.gui.records import Moment
 
@@ -107,6 +110,42 @@ def test_hovering_scrubs_through_the_clip(window, qtbot, bridge, type_query) -> 
         qtbot.waitUntil(lambda: window.results.cards.scrubbed is not None)
         asked.append(window.results.cards.scrubbed[1])
     assert 0 <= asked[0] < asked[1] <= 9
+
+
+def test_work_goes_on_while_a_moment_is_dragged(window, qtbot, type_query) -> None:
+    """Qt waits for the end of a drag inside of the view's handling of a move; here a dialog stands for the drag."""
+    type_query()
+    view = window.results
+    steps, over = [0], threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            steps[0] += 1
+            time.sleep(0.001)
+
+    drag = QDialog()
+    qtbot.addWidget(drag)
+    end = QTimer(singleShot=True, interval=500)
+    end.timeout.connect(drag.reject)  # Qt's own; Python would let others run
+    place = QPointF(view.visualRect(view.results.index(0)).center())
+    buttons = Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    move = QMouseEvent(QEvent.Type.MouseMove, place, view.viewport().mapToGlobal(place), *buttons)
+
+    def during(wait: Callable[[], object]) -> int:
+        end.start()
+        before = steps[0]
+        wait()
+        assert not end.isActive()
+        return steps[0] - before
+
+    other = threading.Thread(target=work)
+    other.start()
+    waiting = during(drag.exec)
+    view.entered.connect(drag.exec)
+    dragging = during(lambda: QApplication.sendEvent(view.viewport(), move))
+    over.set()
+    other.join()
+    assert dragging > waiting / 4, "it was a fifteenth"
 
 
 def test_a_screen_reader_is_told_of_the_moments_and_where_they_are(window, type_query) -> None:
