@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, add_extraction, print_json, shown_progress
+from app.cli.common import Subparsers, add_command, add_extraction, named_path, print_json, shown_progress
 from app.cli.gui import require_window
 from app.cli.search import count
 from m2hf_core.progress import Progress
@@ -82,7 +82,7 @@ def add(subparsers: Subparsers) -> None:
     searching.add_argument("--seed", type=int, default=1, help="what the galleries are drawn from")
     searching.add_argument(
         "--dir",
-        type=Path,
+        type=named_path,
         help="where galleries are made and stay for the next time, 5 GB for 100,000 clips (default: removed after)",
     )
     searching.set_defaults(run=run_search)
@@ -94,7 +94,11 @@ def add(subparsers: Subparsers) -> None:
         "m2hf-app bench answers ~/Videos --seconds 60",
     )
     answering.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", help="videos to index meanwhile (default: none)"
+        "folder",
+        nargs="?",
+        type=named_path,
+        metavar="FOLDER",
+        help="videos to index meanwhile (default: none)",
     )
     answering.add_argument("--preset", help="which models to use (default: the setting)")
     answering.add_argument("--starts", type=count, default=3, metavar="N", help="cold starts (default: 3)")
@@ -110,7 +114,11 @@ def add(subparsers: Subparsers) -> None:
         "m2hf-app bench window --json",
     )
     window.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", help="videos to index (default: 12 of the demo)"
+        "folder",
+        nargs="?",
+        type=named_path,
+        metavar="FOLDER",
+        help="videos to index (default: 12 of the demo)",
     )
     window.add_argument("--preset", default="demo", help="with which models (default: demo)")
     window.add_argument(

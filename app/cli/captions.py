@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, shown_progress, write
 from app.cli.search import count
 from m2hf_core.records import FUSIONS
 
@@ -47,7 +46,7 @@ def _add_bank(subparsers: Subparsers) -> None:
     importing = add_command(actions, "import", "import many captions", "m2hf-app caption import captions.txt")
     importing.add_argument(
         "file",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="a line per caption, .csv, .jsonl, .srt, or a data set's .json",
     )

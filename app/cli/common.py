@@ -38,7 +38,7 @@ def add_command(
         return command
     command.add_argument(
         "--data-dir",
-        type=Path,
+        type=named_path,
         metavar="DIR",
         help="the library's data folder (default: M2HF_DATA_DIR, else the system's place for application data)",
     )
@@ -49,10 +49,17 @@ def add_command(
 def add_extraction(command: argparse.ArgumentParser, devices: str) -> None:
     """What to extract, with which networks, and where they run."""
     command.add_argument(
-        "folders", nargs="*", type=Path, metavar="FOLDER", help="default: every watched folder"
+        "folders", nargs="*", type=named_path, metavar="FOLDER", help="default: every watched folder"
     )
     command.add_argument("--preset", help="which models to use (see: m2hf-app models list)")
     command.add_argument("--device", help=f"{devices} (default: the setting, auto)")
+
+
+def named_path(text: str) -> Path:
+    """A path that was named. An empty one, as an unset variable of a script leaves, would mean the present folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no file or folder")
+    return Path(text)
 
 
 def print_json(document: Any) -> None:

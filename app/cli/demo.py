@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from app.cli import gui
-from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, shown_progress, write
 from app.cli.search import count
 
 
@@ -18,7 +17,7 @@ def add(subparsers: Subparsers) -> None:
         "m2hf-app demo --headless",
     )
     command.add_argument(
-        "--dir", type=Path, metavar="D", help="where to put it (default: demo in the data folder)"
+        "--dir", type=named_path, metavar="D", help="where to put it (default: demo in the data folder)"
     )
     command.add_argument("--headless", action="store_true", help="print only, open no window")
     command.add_argument(

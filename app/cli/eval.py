@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, say, shown_progress, write
 from app.cli.search import count
 from m2hf_core.errors import UsageError
 
@@ -19,7 +18,7 @@ def add(subparsers: Subparsers) -> None:
         "evaluate a scorer, a baseline or the untrained backbone on prepared data",
         _EXAMPLE,
     )
-    command.add_argument("--data", type=Path, metavar="DIR", help="a folder made by `train prepare`")
+    command.add_argument("--data", type=named_path, metavar="DIR", help="a folder made by `train prepare`")
     command.add_argument(
         "--scorer",
         default="zero-shot",
@@ -55,9 +54,15 @@ def _add_ablation(actions: Subparsers) -> None:
         "train and evaluate the variants of tables 6 and 11 to 15 of the paper on one data set",
         "m2hf-app eval ablation --data ~/prepared/msrvtt --out runs/ablation",
     )
-    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="made by `train prepare`")
     command.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the runs; what is finished there is kept"
+        "--data", type=named_path, required=True, metavar="DIR", help="made by `train prepare`"
+    )
+    command.add_argument(
+        "--out",
+        type=named_path,
+        required=True,
+        metavar="DIR",
+        help="the runs; what is finished there is kept",
     )
     command.add_argument(
         "--tables", default="6,11,12,13,14,15", metavar="N,...", help="which tables (default: all six)"

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, say, shown_progress, write
+from m2hf_core.config.paths import expanded
 from m2hf_core.errors import KnownError, UsageError
 
 FORMATS = ("csv", "jsonl", "otio", "edl", "fcpxml", "clips")
@@ -27,7 +28,7 @@ def add(subparsers: Subparsers) -> None:
     )
     command.add_argument(
         "--output",
-        type=Path,
+        type=named_path,
         metavar="PATH",
         help="file to write (default: standard output), or folder for clips",
     )
@@ -105,5 +106,5 @@ def _text_of(file: str) -> str:
 
 
 def _read(path: Path, limit: int) -> bytes:
-    with path.expanduser().open("rb") as file:
+    with expanded(path).open("rb") as file:
         return file.read(limit)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.cli.common import Subparsers, add_command
+from app.cli.common import Subparsers, add_command, named_path
 from m2hf_core.errors import KnownError
 
 
@@ -17,7 +17,7 @@ def add(subparsers: Subparsers) -> None:
     command.add_argument(
         "paths",
         nargs="*",
-        type=Path,
+        type=named_path,
         metavar="PATH",
         help="folders to watch from now on; a video stands for the folder that it lies in",
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, shown_progress, write
 
 
 def add(subparsers: Subparsers) -> None:
@@ -18,7 +17,7 @@ def add(subparsers: Subparsers) -> None:
         ("remove", "stop watching these folders; what was extracted stays until forgotten", run_remove),
     ):
         command = add_command(actions, name, summary, f"m2hf-app library {name} ~/Videos")
-        command.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+        command.add_argument("folders", nargs="+", type=named_path, metavar="FOLDER")
         command.set_defaults(run=function)
     listing = add_command(actions, "list", "list the watched folders", "m2hf-app library list")
     listing.set_defaults(run=run_list)
@@ -28,13 +27,13 @@ def add(subparsers: Subparsers) -> None:
         "write captions and pins with their features, to train a scorer elsewhere",
         "m2hf-app library export-training ~/for-training",
     )
-    exporting.add_argument("out", type=Path, metavar="DIR")
+    exporting.add_argument("out", type=named_path, metavar="DIR")
     exporting.add_argument("--preset", help="use what this preset has extracted (default: the setting)")
     exporting.set_defaults(run=run_export_training)
     forgetting = add_command(
         subparsers, "forget", "purge a video or folder for good", "m2hf-app forget ~/Videos/old.mp4"
     )
-    forgetting.add_argument("target", type=Path, metavar="VIDEO or FOLDER")
+    forgetting.add_argument("target", type=named_path, metavar="VIDEO or FOLDER")
     forgetting.set_defaults(run=run_forget)
 
 

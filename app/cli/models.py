@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, shown_progress, write
 
 
 def add(subparsers: Subparsers) -> None:
@@ -31,7 +30,7 @@ def add(subparsers: Subparsers) -> None:
     importing = add_command(
         actions, "import", "take weights that were carried here by hand", "m2hf-app models import ~/weights"
     )
-    importing.add_argument("folder", type=Path, metavar="FOLDER")
+    importing.add_argument("folder", type=named_path, metavar="FOLDER")
     importing.set_defaults(run=run_import)
     verifying = add_command(actions, "verify", "check the digests of what is here", "m2hf-app models verify")
     verifying.add_argument(

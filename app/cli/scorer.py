@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, say, shown_progress, write
 
 
 def add(subparsers: Subparsers) -> None:
@@ -36,12 +35,12 @@ def add(subparsers: Subparsers) -> None:
         actions, "export", "copy a scorer into a file", "m2hf-app scorer export 3f2a9c1b mine.safetensors"
     )
     out.add_argument("id", metavar="ID")
-    out.add_argument("file", type=Path, metavar="FILE")
+    out.add_argument("file", type=named_path, metavar="FILE")
     out.set_defaults(run=run_export)
     into = add_command(
         actions, "import", "take a trained scorer into the library", "m2hf-app scorer import mine.safetensors"
     )
-    into.add_argument("file", type=Path, metavar="FILE")
+    into.add_argument("file", type=named_path, metavar="FILE")
     into.set_defaults(run=run_import)
     for command in (listing, using, back, out, into):
         command.add_argument("--preset", help="the preset whose scorers are meant (default: the setting)")

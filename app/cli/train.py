@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
-from app.cli.common import Subparsers, add_command, print_json, say, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, say, shown_progress, write
 from app.cli.train_prepare import add_prepare
 from m2hf_core.errors import UsageError
 
@@ -22,7 +21,7 @@ def add(subparsers: Subparsers) -> None:
         _EXAMPLE,
     )
     train.add_argument("--data", metavar="DIR", help="a folder made by `train prepare`, or `synthetic`")
-    train.add_argument("--out", type=Path, metavar="DIR", help="the run's folder, made if missing")
+    train.add_argument("--out", type=named_path, metavar="DIR", help="the run's folder, made if missing")
     train.add_argument(
         "--strategy",
         choices=("e2e", "ensemble"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from app.cli.common import Subparsers, add_command, print_json, shown_progress, write
+from app.cli.common import Subparsers, add_command, named_path, print_json, shown_progress, write
 from app.cli.search import count
 from m2hf_core.errors import UsageError
 
@@ -31,13 +30,19 @@ def add_prepare(actions: Subparsers) -> None:
     )
     command.add_argument("dataset", choices=DATASETS, metavar="DATASET", help=", ".join(DATASETS))
     command.add_argument(
-        "--annotations", type=Path, metavar="PATH", help="folder of the published files, or the manifest"
+        "--annotations",
+        type=named_path,
+        metavar="PATH",
+        help="folder of the published files, or the manifest",
     )
     command.add_argument(
-        "--videos", type=Path, metavar="DIR", help="folder of the videos (default: that of the annotations)"
+        "--videos",
+        type=named_path,
+        metavar="DIR",
+        help="folder of the videos (default: that of the annotations)",
     )
     command.add_argument(
-        "--out", type=Path, metavar="DIR", required=True, help="where the prepared data goes"
+        "--out", type=named_path, metavar="DIR", required=True, help="where the prepared data goes"
     )
     command.add_argument(
         "--preset", help="which networks to use (default: demo for synthetic, else the setting)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m2hf_core.aside import write_file
+from m2hf_core.config.paths import expanded
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.features.device import resolve_device
 from m2hf_core.hub.manifest import get_preset
@@ -104,7 +105,7 @@ def open_system(name: str, data: PairedData, data_dir: Path | None) -> System:
 
 
 def _file(name: str, data: PairedData, data_dir: Path | None) -> Path:
-    path = Path(name).expanduser()
+    path = expanded(Path(name))
     if path.is_dir():
         best = path / BEST
         if best.is_file():

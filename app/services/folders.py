@@ -10,13 +10,14 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from app.services.library import Library
+from m2hf_core.config.paths import expanded
 from m2hf_core.errors import KnownError, UsageError
 from m2hf_core.store import files, folders, forget
 
 
 def absolute_path(path: Path) -> Path:
     """As the store knows it: `..` is taken out, links are kept."""
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(expanded(path)))
 
 
 def resolve_folder(path: Path) -> Path:

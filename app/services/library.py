@@ -70,7 +70,7 @@ def open_library(
     """
     paths = open_paths(data_dir)
     settings = Settings.load(paths)
-    chosen = get_preset(preset or str(settings.get("preset")))
+    chosen = get_preset(str(settings.get("preset")) if preset is None else preset)
     read_only = mode == "read" or (mode == "write" and not paths.library_db.is_file())
     with open_store(paths, read_only=read_only) as store:
         if not store.read_only:

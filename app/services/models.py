@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from m2hf_core.config.paths import expanded
 from m2hf_core.hub import WeightFile, get_preset, load_manifest, locate, missing
 from m2hf_core.hub.carry import import_folder
 from m2hf_core.hub.place import megabytes
@@ -74,7 +75,7 @@ def prepare_preset(preset_id: str, progress: Progress) -> list[dict[str, object]
 
 def import_weights(folder: Path, progress: Progress) -> list[dict[str, object]]:
     """Take weights carried here by hand."""
-    return _documents(import_folder(folder.expanduser(), progress))
+    return _documents(import_folder(expanded(folder), progress))
 
 
 def verify_weights(preset_id: str | None, progress: Progress) -> list[dict[str, object]]:

@@ -9,6 +9,7 @@ from typing import Any
 from app.services.library import Library
 from app.services.self_test import Opened, SelfTest, self_test
 from m2hf_core.aside import write_file
+from m2hf_core.config.paths import expanded
 from m2hf_core.errors import BadModelFile, KnownError, UsageError
 from m2hf_core.model.checkpoint import UNTRAINED, load_scorer, read_info
 from m2hf_core.model.m2hf import M2HF
@@ -63,7 +64,7 @@ def import_scorer(library: Library, file: Path) -> dict[str, Any]:
 
     Raises `BadModelFile` for a wrong, truncated or newer file and for one of another backbone; `DiskFull`.
     """
-    scorer, info = load_scorer(file.expanduser(), backbone_of(library))
+    scorer, info = load_scorer(expanded(file), backbone_of(library))
     if not info.trained:
         raise BadModelFile(f"{file.name} holds an untrained scorer.", "Every library has that one already.")
     if not isinstance(scorer, M2HF) or scorer.one_branch is not None:
@@ -73,7 +74,7 @@ def import_scorer(library: Library, file: Path) -> dict[str, Any]:
         )
     path = library.paths.data / FOLDER / f"{info.scorer_id}.safetensors"
     if not path.is_file():
-        write_file(path, file.expanduser().read_bytes())
+        write_file(path, expanded(file).read_bytes())
     about = {"config": info.config.to_json(), "backbone": info.backbone, "words": info.words_version}
     with library.store.library.writing() as session:
         known = {row.scorer_id: row for row in scorers.list_scorers(session)}.get(info.scorer_id)
@@ -88,7 +89,7 @@ def export_scorer(library: Library, scorer_id: str, target: Path) -> Path:
     """Copy a scorer's file. Raises `KnownError` for an unknown id, `BadModelFile` for a damaged file, `DiskFull`."""
     path = file_of(library, scorer_id)
     load_scorer(path)
-    target = target.expanduser()
+    target = expanded(target)
     target = target / path.name if target.is_dir() else target
     write_file(target, path.read_bytes())
     return target

@@ -14,7 +14,14 @@ from m2hf_core.store.clips import ClipRow
 
 
 def split_target(target: str) -> tuple[Path, float | None]:
-    """A name that itself ends in @ and digits is taken as it is if such a file exists."""
+    """A name that itself ends in @ and digits is taken as it is if such a file exists.
+
+    Raises `KnownError` for half a character, which no file's name holds.
+    """
+    try:
+        os.fsencode(target)
+    except UnicodeEncodeError as error:
+        raise KnownError("That is no file name.", "Check the spelling.", repr(error)) from error
     whole = absolute_path(Path(target))
     head, at, tail = target.rpartition("@")
     if not at or os.path.lexists(whole):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from m2hf_core.config.paths import expanded
 from m2hf_core.errors import UsageError
 from m2hf_core.hub.files import digest_of, require
 from m2hf_core.hub.manifest import get_preset
@@ -54,7 +55,7 @@ def open_training_data(
 
     if data == SYNTHETIC:
         return _open_synthetic(cache, preset or SYNTHETIC_PRESET, settings, progress)
-    folder = Path(data).expanduser().absolute()
+    folder = expanded(Path(data)).absolute()
     about = read_about(folder)
     if preset is not None and preset != about.preset:
         raise UsageError(
@@ -83,6 +84,6 @@ def _recipe(data: str, recipe_for: Any) -> str:
 
     if data == SYNTHETIC:
         return SYNTHETIC
-    about = read_about(Path(data).expanduser().absolute())
+    about = read_about(expanded(Path(data)).absolute())
     found: str = recipe_for(about.name, about.widths["frames"])
     return found

@@ -55,14 +55,19 @@ def open_paths(data_dir: Path | None = None) -> Paths:
     if data_dir is None:
         override = os.environ.get("M2HF_DATA_DIR")
         data_dir = Path(override) if override else Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
-    return Paths(data_dir.expanduser().absolute())
+    return Paths(expanded(data_dir).absolute())
+
+
+def expanded(path: Path) -> Path:
+    """With `~` as the home folder. `~name` of nobody here is a name like any other, as in a shell."""
+    return Path(os.path.expanduser(path))
 
 
 def models_dir() -> Path:
     """Weights are shared by all libraries: `M2HF_MODELS_DIR`, else beside the default data folder."""
     override = os.environ.get("M2HF_MODELS_DIR")
     if override:
-        return Path(override).expanduser().absolute()
+        return expanded(Path(override)).absolute()
     return Path(platformdirs.user_data_dir(APP_NAME, appauthor=False)) / "models"
 
 

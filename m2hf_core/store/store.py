@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 
 from m2hf_core.config.paths import Paths
@@ -10,7 +11,7 @@ from m2hf_core.store import opening
 from m2hf_core.store.columns import shown
 from m2hf_core.store.engine import Mode
 from m2hf_core.store.lock import FileLock
-from m2hf_core.store.trouble import NotWritable, translating
+from m2hf_core.store.trouble import NotWritable, not_a_folder, translating
 
 OPENING_PATIENCE_S = 60.0
 """How long to wait while another process opens, which may be upgrading a large library."""
@@ -50,6 +51,8 @@ def open_store(paths: Paths, *, read_only: bool = False) -> Store:
     the caller will do afterwards. A folder that cannot be written is opened for reading, with a notice.
     Raises `NewerStore`, `CorruptStore`, `LibraryBusy`, `DiskFull`, or `StoreError` with the reason.
     """
+    if os.path.exists(paths.data) and not os.path.isdir(paths.data):
+        raise not_a_folder(paths.library_db)
     if read_only and opening.is_missing(paths.library_db):
         raise StoreError(
             f"There is no library in {shown(paths.data)} yet.", "Make one with: m2hf-app index FOLDER"

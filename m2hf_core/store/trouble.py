@@ -130,12 +130,16 @@ def _known_os(error: OSError, database: Path) -> KnownError | None:
     if error.errno in (errno.ENOLCK, errno.ENOTSUP):
         return local_disk_needed(database, detail)
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):
-        return StoreError(
-            f"{shown(database.parent)} cannot be the library's folder.",
-            "Choose another with --data-dir or M2HF_DATA_DIR.",
-            detail,
-        )
+        return not_a_folder(database, detail)
     return None
+
+
+def not_a_folder(database: Path, detail: str = "") -> StoreError:
+    return StoreError(
+        f"{shown(database.parent)} cannot be the library's folder.",
+        "Choose another with --data-dir or M2HF_DATA_DIR.",
+        detail,
+    )
 
 
 def _is_full(database: Path) -> bool:

@@ -113,6 +113,43 @@ def test_wrong_usage(run, indexed) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["forget", ""],
+        ["index", ""],
+        ["library", "add", ""],
+        ["library", "remove", ""],
+        ["models", "import", ""],
+        ["search", "dog", "--data-dir", ""],
+    ],
+)
+def test_an_empty_name_is_not_the_present_folder(run, command, tmp_path, monkeypatch) -> None:
+    """As a script gives it whose variable is not set."""
+    monkeypatch.chdir(tmp_path)
+    said = run(*command)
+    assert (said.code, said.out) == (2, "")
+    assert "an empty name is no file or folder" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_data_folders_and_presets(run, indexed, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for command in (["search", "dog"], ["status"], ["caption", "add", "a dog"]):
+        one_sentence(run(*command, "--data-dir", tmp_path / "file"), 1, "cannot be the library's folder")
+    one_sentence(run("search", "dog", "--data-dir", "~nobody-of-that-name/x"), 1, "no library", "~nobody")
+    one_sentence(run("search", "dog", "--preset", "", "--data-dir", indexed[0]), 2, "no preset called ''")
+
+
+@pytest.mark.parametrize("command", ["captions", "similar"])
+@pytest.mark.parametrize(
+    "target", ["~nobody-of-that-name/x.mp4", "\ud800.mp4", "file:///a.mp4", "-", "a@", "@1:2"]
+)
+def test_odd_targets(run, indexed, command, target) -> None:
+    one_sentence(run(command, "--data-dir", indexed[0], "--", target), 1, "no file")
+
+
 def test_captions_of_what_is_not_there(run, indexed) -> None:
     data, videos = indexed
     one_sentence(run("captions", videos / "none.mp4", "--data-dir", data), 1, "no file")
