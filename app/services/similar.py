@@ -103,18 +103,24 @@ def _is_video(library: Library, target: str) -> bool:
 def _sample_of_image(searcher: Searcher, path: Path, encode_image: EncodeImage) -> Sample:
     if path.is_dir():
         raise KnownError(f"{path} is a folder.", "Give a video of the library, or a picture.")
+    if path.exists() and not path.is_file():
+        raise _no_picture(path, "a pipe or a device, which may never end")
     if searcher.tower is None:
         why = searcher.asleep.get(Branch.VISUAL, "no video has been looked at yet")
         raise ModelsMissing("A picture cannot be compared yet.", f"{why[:1].upper()}{why[1:]}")
     try:
         vector = encode_image(path)
     except UnreadableMedia as error:
-        raise KnownError(
-            f"{path.name} is neither a video of this library nor a picture that can be read.",
-            "Give a moment of an indexed video, or a JPEG, PNG or WebP file.",
-            str(error),
-        ) from error
+        raise _no_picture(path, str(error)) from error
     return Sample(unit_rows(vector[None])[0], {})
+
+
+def _no_picture(path: Path, detail: str) -> KnownError:
+    return KnownError(
+        f"{path.name} is neither a video of this library nor a picture that can be read.",
+        "Give a moment of an indexed video, or a JPEG, PNG or WebP file.",
+        detail,
+    )
 
 
 def _left_out(searcher: Searcher, sample: Sample) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,15 @@ def test_bad_targets_get_a_sentence(
     with pytest.raises(error) as told:
         find_similar(searcher, target.format(tmp=tmp_path, sea=path_of("sea")), no_picture)
     assert words in str(told.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_not_waited_for(searcher, tmp_path: Path) -> None:
+    """Nobody writes to it, so whoever reads it waits for minutes; nor does /dev/zero ever end."""
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero")):
+        with pytest.raises(KnownError, match="neither a video of this library nor a picture"):
+            find_similar(searcher, str(path), lambda path: pytest.fail("it was opened"))
 
 
 def test_offline_and_deleted_sources(shelf: Path, path_of, tmp_path: Path) -> None:
