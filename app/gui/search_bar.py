@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QMenu, QToolButton, QWidget
 
 from app.gui.icons import dot, icon
@@ -14,6 +14,8 @@ from app.gui.theme import STEP, TOP_HEIGHT, Theme
 from m2hf_core.records import BRANCHES, FUSIONS, Branch, Fusion
 
 THROTTLE_MS = 40
+ROOM_FOR_FIGURES = 265 * STEP
+"""A bar that is as wide has the room for some words and for what their search took."""
 RECOMMENDED: Fusion = "rrf"
 """Finds more than the paper's fusion once a scorer is trained; the figures are in m2hf_core/training/README.md."""
 
@@ -79,6 +81,11 @@ class SearchBar(QFrame):
         self.field.installEventFilter(self)
         theme.changed.connect(self._dress)
         self._dress()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """On a narrow window the words that are typed have the room, not the figures beside them."""
+        super().resizeEvent(event)
+        self.took.setVisible(self.width() >= ROOM_FOR_FIGURES)
 
     def ask(self) -> Ask:
         """What is wished at this moment."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from app.gui.records import Work, counted, scorer_name
 from app.gui.theme import STATUS_HEIGHT, STEP
 
+SHORTEST = 20 * STEP
 PAUSED_BY = ("Paused", "Waiting")
 """How the reasons begin that the person has chosen: the pause, and the settings for battery and use."""
 
@@ -26,7 +28,7 @@ class StatusBar(QFrame):
         self.setObjectName("status")
         self.setFixedHeight(STATUS_HEIGHT)
         self._work: Work | None = None
-        self.doing = QLabel()
+        self.doing = _Elided()
         self.doing.setObjectName("muted")
         self.bar = QProgressBar(textVisible=False)
         self.bar.setFixedSize(180, STEP)
@@ -41,7 +43,7 @@ class StatusBar(QFrame):
         self.failures = QPushButton()
         self.failures.setObjectName("link")
         self.failures.clicked.connect(self.failures_wanted)
-        self.models = QLabel()
+        self.models = _Elided()
         self.models.setObjectName("muted")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4 * STEP, 0, 4 * STEP, 0)
@@ -75,7 +77,7 @@ class StatusBar(QFrame):
         self.pause.setVisible(working or paused)
         self.retry.setVisible(stuck)
         self.doing.setText("" if work is None else self._sentence(work))
-        self.doing.setToolTip("" if work is None else work.why)
+        self.doing.setToolTip("" if work is None else work.why or self.doing.text())
         if work is None:
             return
         self.bar.setRange(0, 1000 if work.share is not None else 0)
@@ -133,6 +135,20 @@ class StatusBar(QFrame):
             self.resume_wanted.emit()
         else:
             self.pause_wanted.emit()
+
+
+class _Elided(QLabel):
+    """Gives way on a narrow window, by leaving out the middle of its words; the window never becomes wider for them."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        hint = super().minimumSizeHint()
+        return QSize(min(hint.width(), SHORTEST), hint.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        words = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words)
 
 
 def _is_stuck(work: Work) -> bool:

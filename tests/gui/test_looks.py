@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPushButton
 
 from app.gui.icons import icon
 from app.gui.receipts import explanation, headline, ordinal
+from app.gui.records import Work
 from app.gui.theme import DARK, LIGHT, READABLE, contrast
 from m2hf_core.config.paths import resources_dir
 from m2hf_core.records import BRANCHES, Branch, BranchHit
@@ -99,11 +100,16 @@ def test_nothing_is_cut_off_at_usual_sizes(window, theme, qtbot, colours, size) 
     window.search.search_for("a dog")
     qtbot.waitUntil(lambda: window.results.results.rowCount() > 0)
     window._go_to_results()
+    window.status.show_work(Work("working", "", f"a {'long ' * 20}name.mp4", "s3d", 0.4, 3.2, 1260.0))
+    qtbot.wait(20)
+    letters = window.search.field.fontMetrics().horizontalAdvance("a dog barking")
+    assert window.search.field.width() >= letters, "what is typed can be seen"
     buttons = [*window.search.chips.values(), *window.preview.buttons.values()]
     short = [button.text() for button in buttons if button.width() < button.sizeHint().width()]
     theme.use(former)
     assert short == []
     assert window.width() == size[0], "the window does not force its own width"
+    assert window.minimumSizeHint().width() <= size[0], "not for the words of the status line either"
 
 
 def test_the_picture_is_sharp_at_twice_the_density() -> None:
