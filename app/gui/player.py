@@ -40,6 +40,7 @@ class Player(QObject):
     _pause = Signal()
     _stop = Signal()
     _jump = Signal("qint64")  # type: ignore[arg-type]
+    _pace = Signal(float)
 
     def __init__(self, ask_drive: AskDrive, parent: QObject | None = None) -> None:
         """`ask_drive` looks at a file in another thread, as `Bridge.ask_drive` does."""
@@ -120,9 +121,8 @@ class Player(QObject):
         self._jump.emit(max(0, self._player.position() + round(1000 * STEP_S * frames)))
 
     def set_speed(self, speed: float) -> None:
-        player = self._media()
-        if player is not None:
-            player.setPlaybackRate(speed)
+        if self._media() is not None:
+            self._pace.emit(speed)
 
     def stop(self) -> None:
         """Let go of the file, so that its drive can be taken away."""
@@ -160,6 +160,7 @@ class Player(QObject):
         self._pause.connect(player.pause)
         self._stop.connect(player.stop)
         self._jump.connect(player.setPosition)
+        self._pace.connect(player.setPlaybackRate)
         self._player = player
         return player
 
