@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from PySide6.QtCore import QLoggingCategory, QObject, QTimer, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
@@ -22,6 +24,7 @@ from m2hf_core.config.paths import APP_NAME, open_paths
 # Which optional sound servers Qt did not find is no news for anybody.
 QUIET = "qt.multimedia.symbolsresolver=false\nqt.multimedia.ffmpeg=false"
 KNOCK_MS = 500
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 TRAY_LOOK_MS, TRAY_LOOKS = 500, 60
 """Half a minute for the tray to appear."""
 
@@ -136,10 +139,26 @@ class Program(QObject):
             self.window.raise_()
             self.window.activateWindow()
 
-    def _quit(self) -> None:
+    def heed_signals(self) -> None:
+        """Ctrl-C in the terminal and the system's wish to end close the window as its own button does.
+
+        Python hears of a signal when it next runs, at the latest with the next look at the work. A second signal ends
+        the program at once. One that whoever started it had ignored, as `nohup` does, stays ignored.
+        """
+
+        def leave(number: int, _frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            QTimer.singleShot(0, lambda: self._quit(128 + number))
+
+        for name in SIGNALS:
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, leave)
+
+    def _quit(self, code: int = 0) -> None:
         """Also where the window is hidden, whose closing would not end the program."""
         self.close()
-        self._application.quit()
+        self._application.exit(code)
 
     def _put_into_tray(self) -> None:
         """At login the panel that has the tray often comes later than this program: it is waited for."""
@@ -167,4 +186,5 @@ def open_window(data_dir: Path | None, *, preset: str | None = None, hidden: boo
     with kept_log(open_paths(data_dir).data):
         if not program.open(data_dir, preset, hidden=hidden):
             return 0
+        program.heed_signals()
         return application.exec()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtWidgets import QSystemTrayIcon
 
 from app.cli import gui
 from app.cli.main import build_parser
-from app.gui.start import Doorbell
+from app.gui.start import Doorbell, Program
 from app.gui.tray import Tray
 from m2hf_core.errors import KnownError
 
@@ -45,6 +47,28 @@ def test_without_a_screen_it_is_said_in_a_sentence(monkeypatch) -> None:
         gui.show(None)
     monkeypatch.setenv("DISPLAY", ":0")
     assert gui.has_screen()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are POSIX")
+def test_a_signal_closes_the_window_in_order(qtbot, qapp, monkeypatch) -> None:
+    """Once; another one would end the program at once. What was ignored from the start stays ignored."""
+    program, codes = Program(qapp), []
+    monkeypatch.setattr(program, "_application", SimpleNamespace(exit=codes.append))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        program.heed_signals()
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        assert codes == [], "not in the midst of whatever runs"
+        qtbot.waitUntil(lambda: codes == [128 + signal.SIGTERM])
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        signal.raise_signal(signal.SIGINT)
+        qtbot.waitUntil(lambda: len(codes) == 2)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert codes[-1] == 130, "as Ctrl-C ends every command"
 
 
 def test_the_second_start_rings_at_the_first(qtbot, qapp, tmp_path) -> None:
