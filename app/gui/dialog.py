@@ -47,9 +47,12 @@ class TableModel(QAbstractTableModel):
         super().__init__()
         self._heads = tuple(heads)
         self._rows: list[tuple[object, tuple[str, ...]]] = []
+        self._names_key: int | None = None
 
-    def show(self, rows: Sequence[tuple[object, Sequence[str]]]) -> None:
+    def show(self, rows: Sequence[tuple[object, Sequence[str]]], *, names_key: int | None = None) -> None:
+        """`names_key`: the column that has a short form of the key; hovering over it tells all of it."""
         self.beginResetModel()
+        self._names_key = names_key
         self._rows = [(key, tuple(texts)) for key, texts in rows]
         self.endResetModel()
 
@@ -65,7 +68,10 @@ class TableModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid() or role not in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return None
-        return self._rows[index.row()][1][index.column()]
+        key, texts = self._rows[index.row()]
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == self._names_key:
+            return str(key)
+        return texts[index.column()]
 
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole

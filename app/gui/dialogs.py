@@ -60,7 +60,11 @@ class FailuresDialog(TableDialog):
             "vggish": self.tr("listening"),
             "s3d": self.tr("following"),
             "speech": self.tr("reading words"),
-        }.get(stage, stage)
+            "identify": self.tr("reading it"),
+            "length": self.tr("measuring"),
+            "save": self.tr("saving"),
+            "write": self.tr("saving"),
+        }.get(stage, self.tr("working on it"))
 
 
 class ModelsDialog(TableDialog):

@@ -79,7 +79,7 @@ class Finding(QObject):
         self._like = None
         if not self._search.field.text().strip():
             self.answer = None
-            self._search.took.setText("")
+            self._search.tell("")
             self._results.results.show(())
             self._linger.stop()
             self.stand()
@@ -160,7 +160,7 @@ class Finding(QObject):
     def _tell_coverage(self, answer: SearchAnswer) -> None:
         total = self.overview.total if self.overview is not None else answer.videos
         took = round(answer.took_ms + answer.encode_ms)
-        self._search.took.setText(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total))
+        self._search.tell(self.tr("{} ms · {} of {} videos").format(took, answer.videos, total), figures=True)
         asleep = self.overview.asleep if self.overview is not None else {}
         self._middle.tell_coverage(answer, without_models=PICTURES in asleep)
 
@@ -169,9 +169,9 @@ class Finding(QObject):
         if trouble is not None:
             self.troubled.emit(trouble)
         if state == "ready" and not self._search.field.text():
-            self._search.took.setText("")
+            self._search.tell("")
         elif state == "opening":
-            self._search.took.setText(self.tr("loading the models"))
+            self._search.tell(self.tr("loading the models"))
 
     def _tell_lingering(self) -> None:
         words = self._search.field.text().strip()

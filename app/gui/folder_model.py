@@ -117,7 +117,9 @@ class FolderModel(QAbstractItemModel):
         return str(folder.videos)
 
     def _state(self, folder: FolderView) -> str:
-        nothing = self.tr("no video found in it") if folder.online else self.tr("nothing is known of it")
+        nothing = (
+            self.tr("no video found in it so far") if folder.online else self.tr("nothing is known of it")
+        )
         parts = [self.tr("{} searchable").format(folder.ready) if folder.videos else nothing]
         if folder.waiting:
             parts.append(self.tr("{} waiting").format(folder.waiting))

@@ -128,8 +128,8 @@ class Middle(QWidget):
             )
         elif not overview.total:
             say(
-                self.tr("No video yet"),
-                self.tr("Your folders hold none so far. New ones become searchable by themselves."),
+                self.tr("No video so far"),
+                self.tr("Your folders are looked through, and what is found becomes searchable by itself."),
                 (self.tr("Add folder…"), self.folder_wanted.emit),
             )
         elif not branches:

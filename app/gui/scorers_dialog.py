@@ -86,7 +86,8 @@ class ScorersDialog(TableDialog):
                     ),
                 )
                 for one in scorers
-            ]
+            ],
+            names_key=1,
         )
         self.table.resizeColumnToContents(0)
         self.table.setColumnWidth(1, 36 * STEP)

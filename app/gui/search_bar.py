@@ -44,6 +44,7 @@ class SearchBar(QFrame):
         self.field.setAccessibleName(self.tr("Search"))
         self.field.setPlaceholderText(self.tr("Describe a moment"))
         self.took = QLabel()
+        self._figures = False
         self.took.setObjectName("muted")
         self._frame = QFrame()
         self._frame.setObjectName("field")
@@ -83,9 +84,17 @@ class SearchBar(QFrame):
         self._dress()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """On a narrow window the words that are typed have the room, not the figures beside them."""
         super().resizeEvent(event)
-        self.took.setVisible(self.width() >= ROOM_FOR_FIGURES)
+        self._fit()
+
+    def tell(self, sentence: str, *, figures: bool = False) -> None:
+        """Beside the words. On a narrow window these have the room, not figures."""
+        self.took.setText(sentence)
+        self._figures = figures
+        self._fit()
+
+    def _fit(self) -> None:
+        self.took.setVisible(not self._figures or self.width() >= ROOM_FOR_FIGURES)
 
     def ask(self) -> Ask:
         """What is wished at this moment."""

@@ -82,8 +82,14 @@ def _sweep(paths: Paths) -> None:
     """Remove what programs that are gone left aside; staging, the index and the caches see to theirs."""
     import psutil  # takes its time, and a search, which only reads, never needs it
 
+    def runs(number: int) -> bool:
+        try:
+            return bool(psutil.pid_exists(number))
+        except OverflowError:  # no process has such a number
+            return False
+
     for folder in (paths.data, paths.data / "scorers"):
-        sweep(folder, A_DAY_S, psutil.pid_exists)
+        sweep(folder, A_DAY_S, runs)
 
 
 def weights_here(preset: Preset) -> list[tuple[str, str, int, int]]:

@@ -32,12 +32,19 @@ class Witness:
 
     def __enter__(self) -> Witness:
         """Raises `TimeoutError` when the process does not begin."""
-        self.take()
+        try:
+            self.take()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.join()
         self._process.close()

@@ -172,7 +172,12 @@ def test_what_killed_programs_left_is_removed_by_the_next_that_writes(run, index
     (data / "scorers").mkdir(exist_ok=True)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    old = [data / f".settings.json.{dead.pid}.part", data / "scorers" / f".a.safetensors.{dead.pid}.part"]
+    beyond = data / f".settings.json.{1 << 40}.part"  # what no process can be called
+    old = [
+        data / f".settings.json.{dead.pid}.part",
+        data / "scorers" / f".a.safetensors.{dead.pid}.part",
+        beyond,
+    ]
     kept = [
         data / f".serve.token.{dead.pid}.part",
         data / f".settings.json.{os.getpid()}.part",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +103,12 @@ def test_failures_are_listed_revealed_retried_and_saved(
     assert bridge.background.calls[-1][0] == "retry"
     window.offices.save_failures(dialog.failures, tmp_path / "failures.csv", dialog)
     bridge.operations[-1](None)
+    stages = [
+        replace(dialog.failures[0], stage=stage) for stage in ("identify", "length", "save", "anything")
+    ]
+    dialog.show_failures(stages)
+    told = [dialog.rows.data(dialog.rows.index(row, 1)) for row in range(4)]
+    assert told == ["reading it", "measuring", "saving", "working on it"]
     dialog.show_failures([])
     assert not any(button.isEnabled() for button in (dialog.retry, dialog.reveal, dialog.save)), (
         "there is nothing to do"
@@ -166,7 +173,7 @@ def test_an_empty_library_is_welcomed_once(window, bridge, overview, dialog_name
 
 def test_folders_without_a_video_are_not_invited_to_be_searched(window, bridge, overview) -> None:
     bridge.overview.emit(overview(videos={}, examples=()))
-    assert window.empty.sentence.text() == "No video yet"
+    assert window.empty.sentence.text() == "No video so far"
     assert window.empty.button.text() == "Add folder…"
     bridge.overview.emit(overview(videos={"queued": 1}, examples=()))
     assert window.empty.sentence.text() == "What are you looking for?"

@@ -92,7 +92,7 @@ def test_a_folder_is_green_only_where_something_can_be_found(qapp, theme, overvi
     assert middle_of_dot(ready=0, failed=3) == BAD.replace("#", "#FF")
     assert middle_of_dot(videos=0, ready=0).startswith("#00"), "without videos the dot is hollow"
     told = model.data(model.index(1, 0), Qt.ItemDataRole.ToolTipRole)
-    assert told.splitlines()[1] == "no video found in it"
+    assert told.splitlines()[1] == "no video found in it so far"
 
 
 def test_folder_counts_change_without_a_reset(qapp, theme, overview) -> None:

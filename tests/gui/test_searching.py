@@ -22,6 +22,16 @@ def test_typing_asks_and_shows_cards_in_sections(window, bridge, type_query) -> 
     assert "61 of 64" in window.search.took.text()
 
 
+def test_on_a_narrow_window_only_the_figures_give_way(window, qtbot, type_query) -> None:
+    window.resize(900, 600)
+    window.search.tell("loading the models")
+    assert window.search.took.isVisible()
+    type_query()
+    assert not window.search.took.isVisible()
+    window.resize(1440, 900)
+    qtbot.waitUntil(window.search.took.isVisible)
+
+
 def test_what_is_looked_at_is_made_searchable_first(window, qtbot, bridge, type_query) -> None:
     type_query()
     qtbot.keyClick(window.search.field, KEY.Key_Down)
