@@ -21,6 +21,8 @@ NOT_HERE = "not gpu and not release"
 HANGS_S, SLOW_HANGS_S = 1_500, 8_000
 """A test that takes so long hangs where no signal reaches it: every thread's place is told and its process ends. Beyond
 the longest limit that a test of an ordinary tier, or of a slow one, sets itself."""
+ENDS_S = 60.0
+"""For how long after its report pytest may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,26 @@ def run_tier(root: Path, folder: Path, tier: Tier, voice: Voice) -> Result:
             # A file stays on one worker, so that its expensive fixtures are made once.
             command += ["-n", str(workers), "--dist", "loadfile"]
             environment.setdefault("OMP_NUM_THREADS", "1")
-        code = subprocess.run(command, cwd=root, env=environment, check=False).returncode
+        code = run_to_its_end(command, root, environment, report)
         counts = read_counts(report)
     return judge(tier, code, counts, time.monotonic() - began)
+
+
+def run_to_its_end(command: Sequence[str], root: Path, environment: dict[str, str], report: Path) -> int:
+    """pytest's exit code. Once its report is written it is ended, whatever some test's thread still does."""
+    process = subprocess.Popen(command, cwd=root, env=environment)
+    try:
+        while True:
+            written = report.exists()
+            try:
+                return process.wait(timeout=ENDS_S)
+            except subprocess.TimeoutExpired:
+                if written:
+                    return 1
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def read_counts(report: Path) -> Counts | None:

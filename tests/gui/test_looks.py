@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QPushButton
 from app.gui.icons import icon
 from app.gui.receipts import explanation, headline, ordinal
 from app.gui.records import Work
-from app.gui.theme import DARK, LIGHT, READABLE, contrast
+from app.gui.theme import DARK, LIGHT, READABLE, Theme, contrast
 from m2hf_core.config.paths import resources_dir
 from m2hf_core.records import BRANCHES, Branch, BranchHit
 
@@ -24,6 +25,15 @@ def test_contrast_is_that_of_the_standard() -> None:
     assert contrast(QColor("#767676"), QColor("#FFFFFF")) == pytest.approx(4.54, abs=0.01)
 
 
+@pytest.fixture
+def former_colours(theme: Theme) -> Iterator[None]:
+    """All tests share one theme."""
+    former = theme.colours
+    yield
+    theme.use(former)
+
+
+@pytest.mark.usefixtures("former_colours")
 @pytest.mark.parametrize("colours", [DARK, LIGHT], ids=["dark", "light"])
 def test_text_can_be_read(colours) -> None:
     pairs = [(colours.text, ground) for ground in (colours.ground, colours.panel, colours.raised)]
@@ -34,10 +44,10 @@ def test_text_can_be_read(colours) -> None:
         assert contrast(colours.ink(branch), badge) >= READABLE, branch
 
 
+@pytest.mark.usefixtures("former_colours")
 @pytest.mark.parametrize("colours", [DARK, LIGHT], ids=["dark", "light"])
 @pytest.mark.parametrize("kind", ["link", "indented"])
 def test_what_cannot_be_pressed_does_not_look_as_if_it_could(qtbot, theme, colours, kind) -> None:
-    former = theme.colours
     theme.use(colours)
     button = QPushButton("All branches")
     button.setObjectName(kind)
@@ -56,7 +66,6 @@ def test_what_cannot_be_pressed_does_not_look_as_if_it_could(qtbot, theme, colou
     pressable = most_colour()
     button.setEnabled(False)
     greyed = most_colour()
-    theme.use(former)
     assert pressable > 120
     assert greyed < 60
 
@@ -91,10 +100,10 @@ def test_everything_that_can_be_pressed_has_a_name(window) -> None:
     assert window.results.accessibleName()
 
 
+@pytest.mark.usefixtures("former_colours")
 @pytest.mark.parametrize("colours", [DARK, LIGHT], ids=["dark", "light"])
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (900, 600)])
 def test_nothing_is_cut_off_at_usual_sizes(window, theme, qtbot, colours, size) -> None:
-    former = theme.colours
     theme.use(colours)
     window.resize(*size)
     window.search.search_for("a dog")
@@ -106,7 +115,6 @@ def test_nothing_is_cut_off_at_usual_sizes(window, theme, qtbot, colours, size) 
     assert window.search.field.width() >= letters, "what is typed can be seen"
     buttons = [*window.search.chips.values(), *window.preview.buttons.values()]
     short = [button.text() for button in buttons if button.width() < button.sizeHint().width()]
-    theme.use(former)
     assert short == []
     assert window.width() == size[0], "the window does not force its own width"
     assert window.minimumSizeHint().width() <= size[0], "not for the words of the status line either"

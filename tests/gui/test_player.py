@@ -36,7 +36,7 @@ for _ in range(int(sys.argv[2])):
     player.screen()
     begun = QEventLoop()
     player.moved.connect(begun.quit)
-    QTimer.singleShot(2000, begun.quit)
+    QTimer.singleShot(5000, begun.quit)
     player.show_moment(Path(sys.argv[1]), 0.0, 0.0, 1.0)
     player.toggle()
     begun.exec()
@@ -86,7 +86,7 @@ def test_stopping_never_waits_for_itself(video) -> None:
         [sys.executable, "-c", PLAY_AND_STOP, str(video), str(PLAYERS)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "stopped each\n"), ended.stderr[-2000:]

@@ -106,6 +106,23 @@ def test_a_test_that_hangs_ends_its_tier(
     assert "test_waits.py" in capfd.readouterr().err
 
 
+def test_a_thread_that_a_test_leaves_ends_with_its_tier(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python waits for it for ever, after all tests are over."""
+    lines = (
+        "import threading",
+        "def test_leaves():",
+        "    threading.Thread(target=threading.Event().wait).start()",
+    )
+    (tmp_path / "test_leaves.py").write_text("\n".join(lines), "utf-8")
+    checks, voice = part("_checks"), part("_voice")
+    monkeypatch.setattr(checks, "ENDS_S", 1.0)
+    result = checks.run_tier(tmp_path, Path(sys.prefix), checks.Tier("leaving"), voice.Voice(io.StringIO()))
+    assert (result.ok, result.counts.passed) == (False, 1)
+    assert result.seconds < 30
+
+
 def test_the_table_and_the_last_line(
     part: Part, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
