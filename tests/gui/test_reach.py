@@ -132,7 +132,7 @@ def test_the_tray_opens_pauses_resumes_and_quits(qtbot, qapp, theme, monkeypatch
     monkeypatch.setattr(Bridge, "start", lambda self: None)
     monkeypatch.setattr(Bridge, "pause", lambda self: called.append("pause"))
     monkeypatch.setattr(Bridge, "resume", lambda self: called.append("resume"))
-    monkeypatch.setattr(qapp, "quit", lambda: called.append("quit"), raising=False)
+    monkeypatch.setattr(qapp, "exit", lambda code: called.append(f"exit {code}"), raising=False)
     program = Program(qapp)
     assert program.open(tmp_path, "demo", hidden=True)
     window = program.window
@@ -152,7 +152,7 @@ def test_the_tray_opens_pauses_resumes_and_quits(qtbot, qapp, theme, monkeypatch
     program._tray.activated.emit(QSystemTrayIcon.ActivationReason.Trigger)
     assert window.isVisible()
     quits.trigger()
-    assert called == ["pause", "resume", "quit"]
+    assert called == ["pause", "resume", "exit 0"]
     assert not window.isVisible()
     window.deleteLater()
 
