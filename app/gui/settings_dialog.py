@@ -33,7 +33,7 @@ class SettingsDialog(Dialog):
         for setting in described:
             name = str(setting["id"])
             field = self._field(name, setting)
-            field.setAccessibleName(name)
+            field.setAccessibleName(str(setting["title"]))
             self.fields[name] = field
             explained = QWidget()
             column = QVBoxLayout(explained)
